@@ -1,0 +1,41 @@
+# Every dependency is a Debian package; a missing one is named by the package that brings it.
+
+find_program(CCACHE ccache)
+if(CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+macro(procd_require name package)
+    find_package(${name} QUIET ${ARGN})
+    if(NOT ${name}_FOUND)
+        message(FATAL_ERROR "procd needs ${name}; on Debian: apt-get install ${package}")
+    endif()
+endmacro()
+
+procd_require(Threads libc6-dev)
+procd_require(nlohmann_json nlohmann-json3-dev 3.11)
+procd_require(CLI11 libcli11-dev 2.1)
+procd_require(fmt libfmt-dev 9)
+procd_require(spdlog libspdlog-dev 1.10)
+procd_require(PkgConfig pkg-config)
+
+pkg_check_modules(SYSTEMD QUIET IMPORTED_TARGET libsystemd>=252)
+if(NOT SYSTEMD_FOUND)
+    message(FATAL_ERROR "procd needs libsystemd; on Debian: apt-get install libsystemd-dev")
+endif()
+
+find_path(ASIO_INCLUDE_DIR asio.hpp)
+if(NOT ASIO_INCLUDE_DIR)
+    message(FATAL_ERROR "procd needs asio (standalone); on Debian: apt-get install libasio-dev")
+endif()
+add_library(asio INTERFACE)
+target_include_directories(asio SYSTEM INTERFACE ${ASIO_INCLUDE_DIR})
+target_compile_definitions(asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED)
+target_link_libraries(asio INTERFACE Threads::Threads)
+
+if(PROCD_TESTS)
+    find_path(DOCTEST_INCLUDE_DIR doctest/doctest.h)
+    if(NOT DOCTEST_INCLUDE_DIR)
+        message(FATAL_ERROR "procd's tests need doctest; on Debian: apt-get install doctest-dev")
+    endif()
+endif()

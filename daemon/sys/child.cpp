@@ -1,0 +1,174 @@
+#include "daemon/sys/child.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <cerrno>
+
+#include "daemon/sys/raw_syscall.hpp"
+
+// This runs in a process that shares procd's memory while one of procd's threads sleeps. Raw system calls only: no
+// allocation, no lock, no libc state. Every function answers 0 or -errno.
+
+namespace procd::sys {
+namespace {
+
+constexpr int k_last_signal = 64;
+
+PROCD_NO_SANITIZE void reset_signals() {
+    // The clone cleared the handlers; what procd ignores would stay ignored. All zero is SIG_DFL, no flags, no mask.
+    const long defaults[8] = {};
+    for (int signal = 1; signal <= k_last_signal; ++signal) {
+        if (signal == SIGKILL || signal == SIGSTOP) continue;
+        raw_syscall(SYS_rt_sigaction, signal, as_argument(defaults), 0, 8);
+    }
+}
+
+PROCD_NO_SANITIZE void close_from(const ChildPlan& plan) {
+    // Really closed, not only at the exec: a child that hangs before it must not hold a client's socket open.
+    if (raw_syscall(SYS_close_range, plan.source_count, static_cast<long>(~0U), 0) == 0) return;
+    for (unsigned fd = static_cast<unsigned>(plan.source_count); fd < plan.close_bound; ++fd) {
+        raw_syscall(SYS_close, static_cast<long>(fd));
+    }
+}
+
+PROCD_NO_SANITIZE long take_descriptors(const ChildPlan& plan) {
+    // First everything above the targets, so that no target overwrites what another still needs.
+    for (int i = 0; i < plan.source_count; ++i) {
+        if (plan.sources[i] < 0) continue;
+        const long moved = raw_syscall(SYS_fcntl, plan.sources[i], F_DUPFD_CLOEXEC, plan.source_count);
+        if (moved < 0) return moved;
+        plan.moved[i] = static_cast<int>(moved);
+    }
+    for (int i = 0; i < plan.source_count; ++i) {
+        if (plan.sources[i] < 0) {
+            raw_syscall(SYS_close, i);
+            continue;
+        }
+        const long placed = raw_syscall(SYS_dup3, plan.moved[i], i, 0);
+        if (placed < 0) return placed;
+    }
+    close_from(plan);
+    return 0;
+}
+
+PROCD_NO_SANITIZE long apply_limits(const ChildPlan& plan) {
+    for (std::size_t i = 0; i < plan.limit_count; ++i) {
+        const ResourceLimit& limit = plan.limits[i];
+        const std::uint64_t value[2] = {limit.soft, limit.hard};
+        const long result = raw_syscall(SYS_prlimit64, 0, limit.resource, as_argument(value), 0);
+        if (result < 0) return result;
+    }
+    return 0;
+}
+
+PROCD_NO_SANITIZE long become_groups(const Credentials& user) {
+    return raw_syscall(SYS_setgroups, static_cast<long>(user.groups.size()), as_argument(user.groups.data()));
+}
+
+PROCD_NO_SANITIZE long become_user(const Credentials& user) {
+    const long gid = static_cast<long>(user.gid);
+    const long uid = static_cast<long>(user.uid);
+    const long result = raw_syscall(SYS_setresgid, gid, gid, gid);
+    if (result < 0) return result;
+    return raw_syscall(SYS_setresuid, uid, uid, uid);
+}
+
+PROCD_NO_SANITIZE long open_file(const ChildFile& file, int target) {
+    if (file.path == nullptr) return 0;
+    // Never a controlling terminal, and never asleep on a FIFO that nobody else has opened.
+    const long fd = raw_syscall(SYS_openat, AT_FDCWD, as_argument(file.path), file.flags | O_NOCTTY | O_NONBLOCK,
+                                0666);
+    if (fd < 0) return fd;
+    const long flags = raw_syscall(SYS_fcntl, fd, F_GETFL);
+    if (flags >= 0) raw_syscall(SYS_fcntl, fd, F_SETFL, flags & ~static_cast<long>(O_NONBLOCK));
+    if (fd == target) return 0;
+    const long placed = raw_syscall(SYS_dup3, fd, target, 0);
+    raw_syscall(SYS_close, fd);
+    return placed < 0 ? placed : 0;
+}
+
+// Whether another directory of PATH may still have the command after this error.
+PROCD_NO_SANITIZE bool search_goes_on(long error) {
+    switch (error) {
+        case -EACCES:
+        case -ENOENT:
+        case -ENOTDIR:
+        case -ESTALE:
+        case -ENODEV:
+        case -ETIMEDOUT:
+        case -ENAMETOOLONG:
+            return true;
+        default:
+            return false;
+    }
+}
+
+PROCD_NO_SANITIZE long execute(const ChildPlan& plan) {
+    const std::uint64_t nothing = 0;
+    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, as_argument(&nothing), 0, sizeof nothing);
+    long result = -ENOENT;
+    bool denied = false;
+    for (const char* const* path = plan.candidates; *path != nullptr; ++path) {
+        result = raw_syscall(SYS_execve, as_argument(*path), as_argument(plan.argv), as_argument(plan.envp));
+        if (!plan.searched || !search_goes_on(result)) return result;
+        denied = denied || result == -EACCES;
+    }
+    // "Not allowed" says more than "not there": it was found somewhere.
+    return denied ? -EACCES : result;
+}
+
+PROCD_NO_SANITIZE long run(const ChildPlan& plan) {
+    LaunchProgress& progress = *plan.progress;
+    long result;
+
+    progress.stage.store(Stage::session);
+    reset_signals();
+    if ((result = raw_syscall(SYS_setsid)) < 0) return result;
+    raw_syscall(SYS_umask, static_cast<long>(plan.umask));
+
+    progress.stage.store(Stage::descriptors);
+    if ((result = take_descriptors(plan)) < 0) return result;
+
+    progress.stage.store(Stage::limits);
+    if ((result = apply_limits(plan)) < 0) return result;
+
+    if (plan.become != nullptr) {
+        progress.stage.store(Stage::groups);
+        if ((result = become_groups(*plan.become)) < 0) return result;
+        progress.stage.store(Stage::user);
+        if ((result = become_user(*plan.become)) < 0) return result;
+    }
+    if (plan.no_new_privs) {
+        progress.stage.store(Stage::user);
+        if ((result = raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1)) < 0) return result;
+    }
+
+    progress.stage.store(Stage::chdir);
+    if ((result = raw_syscall(SYS_chdir, as_argument(plan.cwd))) < 0) return result;
+
+    // In this order, and with everything else closed, each open gets the lowest free number: its target.
+    progress.stage.store(Stage::open_stdin);
+    if ((result = open_file(plan.files[0], 0)) < 0) return result;
+    progress.stage.store(Stage::open_stdout);
+    if ((result = open_file(plan.files[1], 1)) < 0) return result;
+    progress.stage.store(Stage::open_stderr);
+    if (plan.stderr_is_stdout) {
+        if ((result = raw_syscall(SYS_dup3, 1, 2, 0)) < 0) return result;
+    }
+    if ((result = open_file(plan.files[2], 2)) < 0) return result;
+
+    progress.stage.store(Stage::exec);
+    return execute(plan);
+}
+
+}  // namespace
+
+PROCD_NO_SANITIZE void child_main(void* argument) {
+    ChildPlan& plan = *static_cast<ChildPlan*>(argument);
+    plan.error = static_cast<int>(-run(plan));
+    for (;;) raw_syscall(SYS_exit_group, 127);
+}
+
+}  // namespace procd::sys

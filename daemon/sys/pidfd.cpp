@@ -1,0 +1,124 @@
+#include "daemon/sys/pidfd.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "daemon/sys/procfs.hpp"
+
+namespace procd::sys {
+namespace {
+
+// PIDFD_GET_INFO, newer than the headers this is built with.
+struct PidfdInfo {
+    std::uint64_t mask, cgroup_id;
+    std::uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+    std::int32_t exit_code;
+};
+static_assert(sizeof(PidfdInfo) == 64);
+constexpr unsigned long k_pidfd_get_info = _IOWR(0xFF, 11, PidfdInfo);
+constexpr std::uint64_t k_info_exit = 1U << 3;
+
+Exit from_wait_status(int status) {
+    Exit exit;
+    exit.signaled = WIFSIGNALED(status);
+    if (exit.signaled) {
+        exit.signal = WTERMSIG(status);
+        exit.core = WCOREDUMP(status);
+    } else {
+        exit.code = WEXITSTATUS(status);
+    }
+    return exit;
+}
+
+}  // namespace
+
+Result<UniqueFd> open_pidfd(pid_t pid) {
+    const long fd = ::syscall(SYS_pidfd_open, pid, 0);  // always close-on-exec
+    if (fd < 0) return SysError{"pidfd_open", std::to_string(pid), errno};
+    return UniqueFd(static_cast<int>(fd));
+}
+
+Result<void> send_signal(int pidfd, int signal) {
+    if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) != 0) {
+        return SysError{"pidfd_send_signal", std::to_string(signal), errno};
+    }
+    return {};
+}
+
+bool signal_process(pid_t pid, std::uint64_t start, int signal) {
+    const auto pidfd = open_pidfd(pid);
+    if (!pidfd) return false;
+    if (start != 0 && start_time(pid) != start) return false;
+    return static_cast<bool>(send_signal(pidfd->get(), signal));
+}
+
+std::optional<Exit> reap(int pidfd) {
+    siginfo_t info{};
+    // WNOHANG always: a reactor makes the descriptor non-blocking, and then a waiting call is refused. It also
+    // means that success may be "not yet", with si_pid 0.
+    while (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG) != 0) {
+        if (errno != EINTR) return std::nullopt;
+    }
+    if (info.si_pid == 0) return std::nullopt;
+    Exit exit;
+    exit.signaled = info.si_code != CLD_EXITED;
+    if (exit.signaled) {
+        exit.signal = info.si_status;
+        exit.core = info.si_code == CLD_DUMPED;
+    } else {
+        exit.code = info.si_status;
+    }
+    return exit;
+}
+
+std::optional<Exit> recorded_exit(int pidfd) {
+    PidfdInfo info{};
+    info.mask = k_info_exit;
+    if (::ioctl(pidfd, k_pidfd_get_info, &info) != 0 || (info.mask & k_info_exit) == 0) return std::nullopt;
+    return from_wait_status(info.exit_code);
+}
+
+bool has_exited(int pidfd) {
+    pollfd poller{pidfd, POLLIN, 0};
+    return ::poll(&poller, 1, 0) == 1 && (poller.revents & POLLIN) != 0;
+}
+
+pid_t pid_of(int pidfd) {
+    const auto text = read_kernel_file("/proc/self/fdinfo/" + std::to_string(pidfd));
+    if (!text) return -1;
+    const std::size_t at = text->find("\nPid:");
+    if (at == std::string::npos) return -1;
+    const long pid = std::strtol(text->c_str() + at + 5, nullptr, 10);
+    return pid > 0 ? static_cast<pid_t>(pid) : -1;
+}
+
+Result<UniqueFd> fetch_descriptor(int pidfd, int fd) {
+    const long copy = ::syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+    if (copy < 0) return SysError{"pidfd_getfd", std::to_string(fd), errno};
+    return UniqueFd(static_cast<int>(copy));
+}
+
+std::optional<std::uint64_t> start_time(pid_t pid) {
+    const auto stat = read_stat(pid);
+    if (!stat) return std::nullopt;
+    return stat->start_time;
+}
+
+Result<pid_t> caller_program(pid_t pid) {
+    auto stat = read_stat(pid);
+    while (stat && stat->ppid > 1) {
+        stat = read_stat(stat->ppid);
+        if (stat && !stat->never_execed()) return stat->pid;
+    }
+    return SysError{"find the program that started", std::to_string(pid), ESRCH};
+}
+
+}  // namespace procd::sys

@@ -1,0 +1,221 @@
+#include "daemon/sys/procfs.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <memory>
+
+#include "daemon/sys/unique_fd.hpp"
+
+namespace procd::sys {
+namespace {
+
+constexpr unsigned k_pf_exiting = 0x00000004;
+constexpr unsigned k_pf_forknoexec = 0x00000040;
+constexpr unsigned k_pf_kthread = 0x00200000;
+constexpr std::size_t k_environment_bytes = 8 << 20;  // more than execve takes
+
+std::string proc_path(pid_t pid, const char* file) { return "/proc/" + std::to_string(pid) + "/" + file; }
+
+template <class Number>
+bool to_number(std::string_view text, Number& number, int base = 10) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+    return error == std::errc{} && end == text.data() + text.size();
+}
+
+struct CloseDirectory {
+    void operator()(DIR* directory) const { ::closedir(directory); }
+};
+using Directory = std::unique_ptr<DIR, CloseDirectory>;
+
+// The entries of a directory that are numbers.
+std::vector<pid_t> numbers_in(const std::string& path) {
+    std::vector<pid_t> numbers;
+    const Directory directory(::opendir(path.c_str()));
+    if (!directory) return numbers;
+    while (const dirent* entry = ::readdir(directory.get())) {
+        pid_t number = 0;
+        if (to_number(std::string_view(entry->d_name), number)) numbers.push_back(number);
+    }
+    return numbers;
+}
+
+std::vector<pid_t> parse_pids(std::string_view text) {
+    std::vector<pid_t> pids;
+    while (!text.empty()) {
+        const std::size_t space = text.find(' ');
+        pid_t pid = 0;
+        if (to_number(text.substr(0, space), pid)) pids.push_back(pid);
+        if (space == std::string_view::npos) break;
+        text.remove_prefix(space + 1);
+    }
+    return pids;
+}
+
+// The value of "Name:\t…" in a file like /proc/PID/status.
+std::optional<std::string_view> field(std::string_view text, std::string_view name) {
+    while (!text.empty()) {
+        const std::size_t end = text.find('\n');
+        const std::string_view line = text.substr(0, end);
+        if (line.size() > name.size() && line.substr(0, name.size()) == name && line[name.size()] == ':') {
+            const std::size_t value = line.find_first_not_of(" \t", name.size() + 1);
+            return value == std::string_view::npos ? std::string_view{} : line.substr(value);
+        }
+        if (end == std::string_view::npos) break;
+        text.remove_prefix(end + 1);
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+bool ProcessStat::is_exiting() const { return (flags & k_pf_exiting) != 0 || is_dead(); }
+bool ProcessStat::never_execed() const { return (flags & k_pf_forknoexec) != 0; }
+bool ProcessStat::is_kernel_thread() const { return (flags & k_pf_kthread) != 0; }
+
+std::optional<std::string> read_kernel_file(const std::string& path, std::size_t limit) {
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    if (!file) return std::nullopt;
+    std::string content;
+    char buffer[4096];
+    while (content.size() < limit) {
+        const ssize_t got = ::read(file.get(), buffer, std::min(sizeof buffer, limit - content.size()));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return std::nullopt;
+        if (got == 0) break;
+        content.append(buffer, static_cast<std::size_t>(got));
+    }
+    return content;
+}
+
+std::optional<ProcessStat> parse_stat(std::string_view text) {
+    // "4242 (any (thing) at all) S 1 …": the name may hold parentheses and spaces, what follows it may not.
+    const std::size_t open = text.find('(');
+    const std::size_t close = text.rfind(')');
+    if (open == std::string_view::npos || close == std::string_view::npos || close < open || open < 2) {
+        return std::nullopt;
+    }
+    ProcessStat stat;
+    if (!to_number(text.substr(0, open - 1), stat.pid)) return std::nullopt;
+    stat.comm = text.substr(open + 1, close - open - 1);
+
+    std::string_view rest = text.substr(close + 1);
+    for (int number = 3; number <= 22; ++number) {
+        const std::size_t begin = rest.find_first_not_of(" \n");
+        if (begin == std::string_view::npos) return std::nullopt;
+        rest.remove_prefix(begin);
+        const std::string_view word = rest.substr(0, rest.find_first_of(" \n"));
+        rest.remove_prefix(word.size());
+        bool good = true;
+        if (number == 3) stat.state = word.front();
+        if (number == 4) good = to_number(word, stat.ppid);
+        if (number == 6) good = to_number(word, stat.session);
+        if (number == 9) good = to_number(word, stat.flags);
+        if (number == 22) good = to_number(word, stat.start_time);
+        if (!good) return std::nullopt;
+    }
+    return stat;
+}
+
+std::optional<ProcessStat> read_stat(pid_t pid) {
+    const auto text = read_kernel_file(proc_path(pid, "stat"));
+    return text ? parse_stat(*text) : std::nullopt;
+}
+
+std::vector<pid_t> all_pids() { return numbers_in("/proc"); }
+
+std::vector<pid_t> children_of(pid_t pid) {
+    const std::string tasks = proc_path(pid, "task");
+    std::vector<pid_t> children;
+    for (const pid_t thread : numbers_in(tasks)) {
+        if (const auto list = read_kernel_file(tasks + "/" + std::to_string(thread) + "/children")) {
+            const auto pids = parse_pids(*list);
+            children.insert(children.end(), pids.begin(), pids.end());
+        }
+    }
+    return children;
+}
+
+std::vector<pid_t> adopted_children() {
+    const pid_t self = ::getpid();
+    if (const auto list = read_kernel_file("/proc/self/task/" + std::to_string(self) + "/children", 64 << 20)) {
+        return parse_pids(*list);
+    }
+    std::vector<pid_t> children;
+    for (const pid_t pid : all_pids()) {
+        const auto stat = read_stat(pid);
+        if (stat && stat->ppid == self && !stat->never_execed()) children.push_back(pid);
+    }
+    return children;
+}
+
+bool thread_is_childless() {
+    const auto list = read_kernel_file("/proc/thread-self/children");
+    return list && parse_pids(*list).empty();
+}
+
+std::optional<std::string> environment_value(pid_t pid, std::string_view name) {
+    const auto text = read_kernel_file(proc_path(pid, "environ"), k_environment_bytes);
+    if (!text) return std::nullopt;
+    std::string_view rest = *text;
+    while (!rest.empty()) {
+        const std::size_t end = rest.find('\0');
+        const std::string_view entry = rest.substr(0, end);
+        if (entry.size() > name.size() && entry[name.size()] == '=' && entry.substr(0, name.size()) == name) {
+            return std::string(entry.substr(name.size() + 1));
+        }
+        if (end == std::string_view::npos) break;
+        rest.remove_prefix(end + 1);
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> cgroup_of(pid_t pid) {
+    const auto text = read_kernel_file(proc_path(pid, "cgroup"));
+    if (!text) return std::nullopt;
+    std::string_view rest = *text;
+    while (!rest.empty()) {
+        const std::size_t end = rest.find('\n');
+        const std::string_view line = rest.substr(0, end);
+        if (line.substr(0, 3) == "0::") return std::string(line.substr(3));
+        if (end == std::string_view::npos) break;
+        rest.remove_prefix(end + 1);
+    }
+    return std::nullopt;
+}
+
+std::optional<uid_t> effective_uid_of(pid_t pid) {
+    const auto text = read_kernel_file(proc_path(pid, "status"));
+    if (!text) return std::nullopt;
+    const auto ids = field(*text, "Uid");
+    if (!ids) return std::nullopt;
+    // real, effective, saved, file system
+    const std::size_t second = ids->find('\t');
+    if (second == std::string_view::npos) return std::nullopt;
+    std::string_view word = ids->substr(second + 1);
+    uid_t uid = 0;
+    if (!to_number(word.substr(0, word.find('\t')), uid)) return std::nullopt;
+    return uid;
+}
+
+std::optional<Restrictions> restrictions_of(pid_t pid) {
+    const auto text = read_kernel_file(proc_path(pid, "status"));
+    if (!text) return std::nullopt;
+    Restrictions restrictions;
+    restrictions.no_new_privs = field(*text, "NoNewPrivs").value_or("0") != "0";
+    to_number(field(*text, "Seccomp").value_or("0"), restrictions.seccomp);
+    return restrictions;
+}
+
+std::optional<std::uint64_t> namespace_of(pid_t pid, const std::string& kind) {
+    struct stat status{};
+    if (::stat(proc_path(pid, ("ns/" + kind).c_str()).c_str(), &status) != 0) return std::nullopt;
+    return status.st_ino;
+}
+
+}  // namespace procd::sys

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace procd::sys {
+
+// What /proc tells about a process. Everything here can be out of date when it returns: who acts on a pid holds a
+// pidfd first and looks at the start time after.
+
+struct ProcessStat {
+    pid_t pid = 0;
+    std::string comm;
+    char state = '?';
+    pid_t ppid = 0;
+    pid_t session = 0;
+    unsigned flags = 0;            // PF_*
+    std::uint64_t start_time = 0;  // clock ticks since boot
+
+    bool is_dead() const { return state == 'Z' || state == 'X' || state == 'x'; }
+    bool is_exiting() const;       // has begun to exit, by itself or by a signal
+    bool never_execed() const;     // a fork that is still its parent's program
+    bool is_kernel_thread() const;
+};
+
+std::optional<ProcessStat> parse_stat(std::string_view text);
+std::optional<ProcessStat> read_stat(pid_t pid);
+
+// Every pid in /proc.
+std::vector<pid_t> all_pids();
+// The children of all threads of a process.
+std::vector<pid_t> children_of(pid_t pid);
+// What this process has adopted: the kernel gives orphans to the main thread. What the spawner threads have
+// cloned is in lists of their own. Where the kernel has no such lists: every child of this process that has exec'd.
+std::vector<pid_t> adopted_children();
+// Whether the calling thread has no children. False where that cannot be told.
+bool thread_is_childless();
+
+// A value from a process's environment at its exec. Empty also where it may not be read.
+std::optional<std::string> environment_value(pid_t pid, std::string_view name);
+// The process's cgroup in the unified hierarchy ("0::" of /proc/PID/cgroup).
+std::optional<std::string> cgroup_of(pid_t pid);
+std::optional<uid_t> effective_uid_of(pid_t pid);
+
+// What a caller may not shake off, so its children must not either.
+struct Restrictions {
+    bool no_new_privs = false;
+    int seccomp = 0;  // 0: none
+};
+std::optional<Restrictions> restrictions_of(pid_t pid);
+// kind: "user", "mnt", "pid", …; the inode number tells two namespaces apart.
+std::optional<std::uint64_t> namespace_of(pid_t pid, const std::string& kind);
+
+// A whole small file of the kernel's, at most limit bytes.
+std::optional<std::string> read_kernel_file(const std::string& path, std::size_t limit = 1 << 20);
+
+}  // namespace procd::sys

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <variant>
+
+#include "daemon/sys/spawn.hpp"
+
+namespace procd::sys {
+
+// One start in flight. Shared between the loop, which may look at it or abandon it, and a spawner thread.
+class Launch {
+  public:
+    using Prepare = std::function<std::variant<LaunchPlan, SpawnError>()>;
+    using Outcome = std::variant<Spawned, SpawnError>;
+    // Called on the spawner thread, once, whatever happened.
+    using Done = std::function<void(Outcome)>;
+
+    // The pid as soon as the kernel has given one, else 0. Async with the spawner thread.
+    pid_t pid() const { return progress_.pid.load(); }
+    Stage stage() const { return progress_.stage.load(); }
+
+    // Ends this start: not cloned yet: it never will be; hanging before its exec: SIGKILL by pidfd. Done is called with
+    // SpawnError{stage, 0, killed}. Returns false where the clone is just under way: call again in a moment.
+    // After the exec or Done it does nothing and returns true.
+    bool abandon();
+
+  private:
+    friend class Spawner;
+    LaunchProgress progress_;
+    // … the implementation's own members
+};
+
+// A small pool of threads that sleep in clone3 so that the loop never does.
+// Two threads live for ever; while all are busy and a job has waited k_patience, one more is made, up to
+// k_max_threads and, for one user, k_max_threads_per_user; extra threads leave when idle.
+// Jobs of one user start in the order submitted; a user whose children hang delays only that user.
+class Spawner {
+  public:
+    Spawner();
+    ~Spawner();  // abandons what is in flight and joins the threads
+    Spawner(const Spawner&) = delete;
+    Spawner& operator=(const Spawner&) = delete;
+
+    // prepare runs on the spawner thread (it may block: getpwnam, opening files), then spawn(), then done.
+    // The plan's descriptors must be kept alive by the closure objects.
+    std::shared_ptr<Launch> submit(uid_t user, Launch::Prepare prepare, Launch::Done done);
+
+  private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace procd::sys

@@ -53,9 +53,10 @@ def help_verbs(text: str) -> set[str]:
 
 
 def help_of(program: str, *words: str) -> str:
-    run = subprocess.run([program, *words, "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    command = [program, *words, "--help"]
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     if run.returncode != 0:
-        raise RuntimeError(f"{' '.join([program, *words])} --help: exit status {run.returncode}: {run.stderr.strip()}")
+        raise RuntimeError(f"{' '.join(command)}: exit status {run.returncode}: {run.stderr.strip()}")
     return run.stdout
 
 
@@ -68,16 +69,16 @@ def difference(what: str, page: str, in_page: set[str], in_program: set[str]) ->
 
 def check_procd(root: Path, program: str) -> list[str]:
     page = (root / "docs/procd.8").read_text()
-    synopsis_and_options = page.split(".Sh STOPPING")[0]  # further down it speaks of procctl's, too
-    return difference("option", "docs/procd.8", documented_options(synopsis_and_options), set(OPTION.findall(help_of(program))))
+    documented = documented_options(page.split(".Sh STOPPING")[0])  # further down it speaks of procctl's, too
+    return difference("option", "docs/procd.8", documented, set(OPTION.findall(help_of(program))))
 
 
 def check_procctl(root: Path, program: str) -> list[str]:
     page = (root / "docs/procctl.1").read_text()
     verbs = documented_verbs(page)
     main_help = help_of(program)
-    found = [f"docs/procctl.1: verb {verb} is not in the program's help" for verb in sorted(verbs) if not re.search(rf"\b{verb}\b", main_help)]
-    found += [f"docs/procctl.1: verb {verb} is not documented" for verb in sorted(help_verbs(main_help) - verbs)]
+    known = set(re.findall(r"[a-z]+", main_help))  # wherever it stands: an alias may be in brackets
+    found = difference("verb", "docs/procctl.1", verbs, help_verbs(main_help) | (verbs & known))
     options = set(OPTION.findall(main_help))
     for verb in sorted(verbs):
         options |= set(OPTION.findall(help_of(program, verb)))
@@ -107,8 +108,10 @@ def check_links(root: Path) -> list[str]:
 
 
 def self_test() -> int:
-    page = ".It Ic wait , join Oo Fl -any Oc Op Ar process\n.It Ic run Ar x\n.It Fl -daemon , Fl -no-daemon\n.Op Fl -wait | -now\n"
-    text = "Options:\n  -h,--help   Help\n\nSubcommands:\n  wait, join   Waits\n  spawn    Starts --daemon\nNotes:\n  none\n"
+    page = ".It Ic wait , join Oo Fl -any Oc Op Ar process\n.It Ic run Ar x\n"
+    page += ".It Fl -daemon , Fl -no-daemon\n.Op Fl -wait | -now\n"
+    text = "Options:\n  -h,--help   Help\n\n"
+    text += "Subcommands:\n  wait, join   Waits\n  spawn    Starts --daemon\nNotes:\n  none\n"
     good = (
         documented_verbs(page) == {"wait", "join", "run"}
         and documented_options(page) == {"any", "daemon", "no-daemon", "wait", "now"}

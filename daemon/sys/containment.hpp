@@ -51,7 +51,8 @@ class Containment {
     // How many live (not zombie) members besides the main. 0 after main_reaped: the tree is empty. Includes those that another manager
     // moved out of the group (found as children procd adopted, or by environment PROCD_ID+PROCD_SOCKET or session).
     virtual std::size_t count_rest(TreeId id) = 0;
-    // A descriptor that becomes ready (EPOLLPRI, cgroup.events) when the group may have become empty; empty: there is none, poll.
+    // A descriptor that becomes ready (EPOLLPRI, cgroup.events) when the group may have become empty; empty: there is
+    // none, poll. Each time it was ready, rearm_empty_watch.
     virtual UniqueFd empty_watch(TreeId id) = 0;
     // Removes the empty group. The id is forgotten.
     virtual void remove(TreeId id) = 0;
@@ -66,8 +67,11 @@ class Containment {
 
 struct ContainmentConfig {
     std::string socket_path;  // what children see as PROCD_SOCKET: tells this instance's processes in an environment
-    std::string cgroup_mount_override;  // empty: from /proc/self/mountinfo
+    std::string cgroup_mount_override;  // a cgroup2 directory to work below; empty: procd's own group, by mountinfo
 };
+
+// Reads what empty_watch gave, so that its next change is reported. Whether the group is populated now.
+bool rearm_empty_watch(int watch);
 
 // kind: "auto", "cgroup", "subreaper". auto falls back to subreaper and says why in description().
 // "cgroup" where none is writable is an error that names the directory and the errno.

@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::string_view k_default_path = "/bin:/usr/bin";  // where the child has no PATH
 
+constexpr auto k_no_id = static_cast<id_t>(-1);
+
 static_assert(sizeof(std::atomic<pid_t>) == sizeof(pid_t) && std::atomic<pid_t>::is_always_lock_free);
 static_assert(sizeof(std::atomic<int>) == sizeof(int));  // the kernel writes both
 
@@ -104,6 +106,8 @@ int prepare_stdio(const LaunchPlan& plan, Prepared& prepared) {
 
 int prepare(const LaunchPlan& plan, LaunchProgress& progress, Prepared& prepared) {
     if (plan.argv.empty()) return EINVAL;
+    // To setresuid and setresgid that means "leave it as it is", which here would be procd's own.
+    if (plan.become && (plan.become->uid == k_no_id || plan.become->gid == k_no_id)) return EINVAL;
     ChildPlan& child = prepared.child;
     prepared.argv = to_c_array(plan.argv);
     prepared.envp = to_c_array(plan.env);

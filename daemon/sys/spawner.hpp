@@ -24,23 +24,28 @@ class Launch {
 
     // Ends this start: not cloned yet: it never will be; hanging before its exec: SIGKILL by pidfd. Done is called with
     // SpawnError{stage, 0, killed}. Returns false where the clone is just under way: call again in a moment.
-    // After the exec or Done it does nothing and returns true.
+    // After the exec or Done it does nothing and returns true. A child that execs in the very moment of the call
+    // may be killed as what it has become: then Done gets a Spawned that has ended by SIGKILL.
     bool abandon();
 
   private:
     friend class Spawner;
     LaunchProgress progress_;
-    // … the implementation's own members
+    std::function<void()> on_abandon_;  // tells the pool that a waiting job is to be done away with
 };
 
 // A small pool of threads that sleep in clone3 so that the loop never does.
 // Two threads live for ever; while all are busy and a job has waited k_patience, one more is made, up to
-// k_max_threads and, for one user, k_max_threads_per_user; extra threads leave when idle.
+// k_max_threads and, for one user, k_max_threads_per_user; extra threads leave when idle. Users take turns.
 // Jobs of one user start in the order submitted; a user whose children hang delays only that user.
+// A thread stays as long as children of its own live: to the kernel it is their parent, and a program that asked for
+// a signal at its parent's death (PR_SET_PDEATHSIG) would get it when the thread left.
 class Spawner {
   public:
     Spawner();
-    ~Spawner();  // abandons what is in flight and joins the threads
+    // Abandons what is in flight and waits for the threads, k_farewell at most: a child that not even SIGKILL
+    // wakes (a dead disk) must not keep procd from its end. Its Done is dropped.
+    ~Spawner();
     Spawner(const Spawner&) = delete;
     Spawner& operator=(const Spawner&) = delete;
 

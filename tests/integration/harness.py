@@ -469,7 +469,7 @@ class Procd:
             if not os.access(path, os.X_OK):
                 raise AssertionError(f'{path} is not there: build it first')
         Procd.count += 1
-        self.dir = tempfile.mkdtemp(prefix='procd-test-')
+        self.dir = tempfile.mkdtemp(prefix=f'procd-test-{os.getpid()}-')
         os.chmod(self.dir, self.directory_mode)
         self.socket = os.path.join(self.dir, 'procd.sock')
         self.log_dir = os.path.join(self.dir, 'log')
@@ -816,7 +816,8 @@ class ProcdTest(unittest.TestCase):
         self.ctl = self.procd.ctl
 
     def _finish(self):
-        failed = not getattr(self._outcome, 'success', True)
+        result = getattr(self._outcome, 'result', None)
+        failed = result is not None and any(test is self for test, _ in result.errors + result.failures)
         self.procd.finish(failed)
 
     # -- what is in force

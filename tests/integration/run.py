@@ -15,6 +15,7 @@ import fnmatch
 import glob
 import os
 import selectors
+import shutil
 import signal
 import sys
 import tempfile
@@ -139,6 +140,8 @@ class Job:
         mount = harness.cgroup2_mount()
         for path in glob.glob(os.path.join(glob.escape(mount), f'procd-test-{self.pid}-*')) if mount else []:
             harness.remove_cgroup(path)
+        for path in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f'procd-test-{self.pid}-*')):
+            shutil.rmtree(path, ignore_errors=True)
         return status
 
 

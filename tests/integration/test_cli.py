@@ -2,8 +2,10 @@
 
 import json
 import os
-import re
+import select
 import signal
+import socket
+import time
 import unicodedata
 
 from harness import PROCD_BIN, Client, ProcdTest, Watched, assert_stays, lives, read_text, wait_for_file, wait_until
@@ -65,8 +67,7 @@ class Spawning(ProcdTest):
         self.assertEqual((process['state'], process['exitcode'], process['result']['how']), ('exited', 127, 'exec_failed'))
 
     def test_owner_option(self):
-        with Watched(os.getpid()):
-            identity = self.spawned('--owner', f'pid:{os.getpid()}', '--', 'sleep', '1000')
+        identity = self.spawned('--owner', f'pid:{os.getpid()}', '--', 'sleep', '1000')
         owner = self.procd.status(identity)['owner']
         self.assertEqual((owner['kind'], owner['pid']), ('pid', os.getpid()))
         identity = self.spawned('--', 'sleep', '1000', env={'PROCD_OWNER': f'pid:{os.getpid()}'})
@@ -154,7 +155,6 @@ class Asking(ProcdTest):
 
         def report():
             self.spawned('--', 'true')
-            import select
             while select.select([events.stdout], [], [], 0.05)[0]:
                 seen.append(json.loads(self.line(events.stdout)))
             return any(event.get('type') == 'exited' for event in seen)
@@ -341,7 +341,6 @@ class Sessions(ProcdTest):
 
         def interrupted():
             session.send_signal(signal.SIGINT)
-            import time
             time.sleep(0.05)
             return session.poll() is not None
         wait_until(interrupted)
@@ -450,7 +449,6 @@ class Reaching(ProcdTest):
             self.assertIn('procd', outcome.err)
 
     def test_nobody_behind_the_socket(self):
-        import socket
         path = self.path('stale.sock')
         with socket.socket(socket.AF_UNIX) as stale:
             stale.bind(path)

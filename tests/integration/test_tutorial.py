@@ -6,10 +6,9 @@ import pty
 import re
 import select
 import signal
-import subprocess
 import time
 
-from harness import (PYTHON, Client, ProcdTest, Watched, as_root, assert_stays, find_key, lives, parent_of, read_text,
+from harness import (PYTHON, Client, ProcdTest, Watched, as_root, assert_stays, lives, parent_of, read_text,
                      time_limit, wait_for_file, wait_for_pid_file, wait_until)
 
 

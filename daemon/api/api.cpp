@@ -1,0 +1,130 @@
+#include "daemon/api/api.hpp"
+
+#include "daemon/api/convert.hpp"
+#include "daemon/api/dispatch.hpp"
+
+namespace procd::api {
+
+const core::Caller& Call::caller() {
+    if (!caller_) {
+        core::Caller caller;
+        caller.connection = peer.connection;
+        caller.uid = host.self().uid == 0 ? peer.uid : host.self().uid;
+        caller.sees_all = peer.uid == 0;
+        caller.enclosing = host.enclosing(peer.connection);
+        caller.sessions = api.sessions_of(peer.connection);
+        caller_ = std::move(caller);
+    }
+    return *caller_;
+}
+
+Api::Api(core::Config config, Host& host) : host_(host), core_(config, *this), events_(host) {}
+
+void Api::handle(const Peer& peer, const std::string& line, std::vector<core::ResourcePtr> descriptors) {
+    auto parsed = proto::parse_request(line);
+    if (const auto* bad = std::get_if<proto::BadRequest>(&parsed)) {
+        if (bad->id) host_.send(peer.connection, proto::error_line(*bad->id, bad->error));
+        return;
+    }
+    auto& request = std::get<proto::Request>(parsed);
+    Call call(*this, core_, host_, peer, std::move(descriptors), std::move(request.id));
+    const RawAnswer answer = dispatch(call, request.method, request.params);
+    if (call.id) {
+        if (const auto* result = std::get_if<proto::OrderedJson>(&answer))
+            host_.send(peer.connection, proto::result_line(*call.id, *result), call.reply_descriptor);
+        else if (const auto* error = std::get_if<proto::WireError>(&answer))
+            host_.send(peer.connection, proto::error_line(*call.id, *error));
+    }
+    if (call.after_reply) call.after_reply();
+    host_.perform(std::move(call.actions));
+}
+
+void Api::refuse_line(const Peer& peer, const proto::WireError& error) {
+    host_.send(peer.connection, proto::error_line("null", error));
+}
+
+void Api::connection_closed(core::ConnectionId connection) {
+    events_.unsubscribe(connection);
+    if (const auto tokens = deferred_by_connection_.find(connection); tokens != deferred_by_connection_.end()) {
+        for (const core::Token token : tokens->second) deferred_.erase(token);
+        deferred_by_connection_.erase(tokens);
+    }
+    happened(core::ConnectionClosed{connection});
+}
+
+void Api::happened(const core::Event& event) {
+    host_.perform(core_.handle(event, host_.now()));
+}
+
+std::vector<core::SessionId> Api::sessions_of(core::ConnectionId connection) const {
+    std::vector<core::SessionId> held;
+    for (const auto& [id, session] : core_.sessions())
+        if (session.holder == connection) held.push_back(id);
+    return held;
+}
+
+// ---- answers that come later --------------------------------------------------------------------------------------
+
+core::Token Api::defer(const Call& call, Deferred deferred) {
+    const core::Token token = next_token_++;
+    deferred.connection = call.peer.connection;
+    deferred.id = call.id;
+    deferred_.emplace(token, std::move(deferred));
+    deferred_by_connection_[call.peer.connection].insert(token);
+    return token;
+}
+
+core::Token Api::defer_process(const Call& call) {
+    return defer(call, Deferred{});
+}
+
+core::Token Api::defer_wait(const Call& call, std::optional<std::vector<core::ProcessId>> all_of) {
+    Deferred deferred;
+    deferred.wait = true;
+    deferred.all_of = std::move(all_of);
+    return defer(call, std::move(deferred));
+}
+
+void Api::forget_deferred(core::Token token) {
+    take(token);
+}
+
+std::optional<Api::Deferred> Api::take(core::Token token) {
+    const auto found = deferred_.find(token);
+    if (found == deferred_.end()) return std::nullopt;
+    Deferred deferred = std::move(found->second);
+    deferred_.erase(found);
+    if (const auto tokens = deferred_by_connection_.find(deferred.connection); tokens != deferred_by_connection_.end()) {
+        tokens->second.erase(token);
+        if (tokens->second.empty()) deferred_by_connection_.erase(tokens);
+    }
+    return deferred;
+}
+
+void Api::on_change(core::EventType type, const core::Process& process) {
+    events_.publish(core_, type, process);
+}
+
+void Api::on_started(core::Token token, const core::Process& process, const core::LaunchFailure* failure) {
+    const auto deferred = take(token);
+    if (failure) host_.log(wire_error(process, *failure).message);
+    if (!deferred || !deferred->id) return;
+    if (failure) host_.send(deferred->connection, proto::error_line(*deferred->id, wire_error(process, *failure)));
+    else
+        host_.send(deferred->connection,
+                   proto::result_line(*deferred->id, proto::encode(process_object(core_, process, host_.now()))));
+}
+
+void Api::on_waited(core::Token token, const std::vector<const core::Process*>& ended, bool timed_out) {
+    const auto deferred = take(token);
+    if (!deferred || !deferred->id) return;
+    const core::Now now = host_.now();
+    std::vector<proto::ProcessObject> objects;
+    for (const core::Process* process : ended) objects.push_back(process_object(core_, *process, now));
+    const proto::OrderedJson result = deferred->all_of
+                                          ? proto::encode(proto::ProcessesResult{std::move(objects)})
+                                          : proto::encode(proto::WaitResult{std::move(objects), timed_out});
+    host_.send(deferred->connection, proto::result_line(*deferred->id, result));
+}
+
+}  // namespace procd::api

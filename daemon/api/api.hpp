@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/api/call.hpp"
+#include "daemon/api/events.hpp"
+#include "daemon/api/host.hpp"
+#include "daemon/core/supervisor.hpp"
+#include "proto/envelope.hpp"
+
+namespace procd::api {
+
+// From a request's line to its answer: parses, looks the method up in the one table (dispatch.cpp), checks the
+// permission, runs the handler, and remembers who is answered later.
+class Api final : public core::Listener {
+  public:
+    Api(core::Config config, Host& host);
+
+    core::Supervisor& core() { return core_; }
+
+    // One request. Answers go out through Host::send.
+    void handle(const Peer& peer, const std::string& line, std::vector<core::ResourcePtr> descriptors);
+    // A line that could not be taken whole: `error` is its answer.
+    void refuse_line(const Peer& peer, const proto::WireError& error);
+    void connection_closed(core::ConnectionId connection);
+    // The world, told to the core; what it decides is performed.
+    void happened(const core::Event& event);
+
+    // For handlers.
+    // A token whose answer comes later, as the process object (start, spawn) …
+    core::Token defer_process(const Call& call);
+    // … as the result of a wait, or as {processes} of those ids (terminate with wait).
+    core::Token defer_wait(const Call& call, std::optional<std::vector<core::ProcessId>> all_of);
+    void forget_deferred(core::Token token);
+    EventStream& events() { return events_; }
+    std::vector<core::SessionId> sessions_of(core::ConnectionId connection) const;
+
+    // core::Listener
+    void on_change(core::EventType type, const core::Process& process) override;
+    void on_started(core::Token token, const core::Process& process, const core::LaunchFailure* failure) override;
+    void on_waited(core::Token token, const std::vector<const core::Process*>& ended, bool timed_out) override;
+
+  private:
+    struct Deferred {
+        core::ConnectionId connection = 0;
+        std::optional<std::string> id;
+        bool wait = false;
+        std::optional<std::vector<core::ProcessId>> all_of;
+    };
+    core::Token defer(const Call& call, Deferred deferred);
+    std::optional<Deferred> take(core::Token token);
+
+    Host& host_;
+    core::Supervisor core_;
+    EventStream events_;
+    std::map<core::Token, Deferred> deferred_;
+    std::map<core::ConnectionId, std::set<core::Token>> deferred_by_connection_;
+    core::Token next_token_ = 1;
+};
+
+}  // namespace procd::api

@@ -1,0 +1,194 @@
+#include "daemon/api/creation.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "daemon/api/convert.hpp"
+#include "daemon/core/names.hpp"
+
+namespace procd::api {
+namespace {
+
+proto::WireError bad(std::string message) {
+    return refuse(proto::ErrorKind::bad_request, std::move(message));
+}
+
+using Targets = std::array<core::StreamTarget, 3>;
+constexpr std::array k_stream_names{"params.stdio.stdin", "params.stdio.stdout", "params.stdio.stderr"};
+
+// What streams are where none is named: in a session its own; of an owning process what that has; else a log.
+Targets default_targets(Call& call, const core::OwnerKey& owner) {
+    if (owner.kind == core::OwnerKind::process) return {core::ToNull{}, core::ToOwners{}, core::ToOwners{}};
+    Targets targets{core::ToNull{}, core::ToLog{}, core::ToLog{}};
+    if (owner.kind != core::OwnerKind::session) return targets;
+    const core::Session* session = call.core.find_session(static_cast<core::SessionId>(owner.number));
+    if (session && session->out) targets[1] = core::ToDescriptor{session->out};
+    if (session && session->err) targets[2] = core::ToDescriptor{session->err};
+    return targets;
+}
+
+std::variant<core::StreamTarget, proto::WireError> target_of(Call& call, const proto::StdioTarget& wanted,
+                                                             std::size_t stream) {
+    using Kind = proto::StdioTarget::Kind;
+    const std::string path = k_stream_names[stream];
+    switch (wanted.kind) {
+        case Kind::null: return core::ToNull{};
+        case Kind::log:
+            if (stream == 0) return bad(path + ": a log cannot be read from");
+            return core::ToLog{};
+        case Kind::as_stdout:
+            if (stream != 2) return bad(path + ": \"stdout\" is for stderr only");
+            return core::ToStdout{};
+        case Kind::fd: {
+            auto descriptor = descriptor_at(call, wanted.fd, path + ".fd");
+            if (auto* error = std::get_if<proto::WireError>(&descriptor)) return std::move(*error);
+            return core::ToDescriptor{std::get<core::ResourcePtr>(descriptor)};
+        }
+        case Kind::file: break;
+    }
+    if (stream == 0 && wanted.append) return bad(path + ".append: is for stdout and stderr");
+    return core::ToFile{wanted.path, wanted.append};
+}
+
+std::optional<proto::WireError> fill_stdio(Call& call, const proto::CreateParams& params, const core::OwnerKey& owner,
+                                           core::LaunchSpec& spec) {
+    spec.stdio = default_targets(call, owner);
+    if (!params.stdio) return std::nullopt;
+    const std::array wanted{&params.stdio->in, &params.stdio->out, &params.stdio->err};
+    for (std::size_t stream = 0; stream < wanted.size(); ++stream) {
+        if (!*wanted[stream]) continue;
+        auto target = target_of(call, **wanted[stream], stream);
+        if (auto* error = std::get_if<proto::WireError>(&target)) return std::move(*error);
+        spec.stdio[stream] = std::move(std::get<core::StreamTarget>(target));
+    }
+    return std::nullopt;
+}
+
+// The caller's limits, with those that were asked for; nobody but root raises a hard one.
+std::optional<proto::WireError> fill_limits(Call& call, const proto::CreateParams& params, core::LaunchSpec& spec) {
+    spec.limits = call.host.limits(call.peer.connection);
+    if (!params.rlimits) return std::nullopt;
+    for (const auto& wanted : params.rlimits->limits) {
+        const auto same_name = [&](const core::ResourceLimit& limit) { return limit.name == wanted.name; };
+        const auto own = std::find_if(spec.limits.begin(), spec.limits.end(), same_name);
+        if (own == spec.limits.end()) {
+            spec.limits.push_back({wanted.name, wanted.soft, wanted.hard});
+            continue;
+        }
+        if (wanted.hard > own->hard && call.peer.uid != 0)
+            return refuse(proto::ErrorKind::not_permitted,
+                          "params.rlimits." + wanted.name + ": above the caller's own hard limit");
+        own->soft = wanted.soft;
+        own->hard = wanted.hard;
+    }
+    return std::nullopt;
+}
+
+std::optional<proto::WireError> fill_identity(Call& call, const proto::CreateParams& params, core::LaunchSpec& spec) {
+    auto identity = call.host.identity(call.peer.connection);
+    if (const auto* why = std::get_if<std::string>(&identity)) return refuse(proto::ErrorKind::not_permitted, *why);
+    spec.identity = std::move(std::get<core::Identity>(identity));
+    if (!params.user) return std::nullopt;
+    if (call.peer.uid != 0 || call.host.self().uid != 0)
+        return refuse(proto::ErrorKind::not_permitted, "params.user: is for root, at a procd that runs as root");
+    auto user = call.host.user(*params.user);
+    if (!user) return bad("params.user: there is no user " + *params.user);
+    spec.identity = std::move(*user);
+    return std::nullopt;
+}
+
+std::optional<proto::WireError> fill_spec(Call& call, const proto::CreateParams& params, const core::OwnerKey& owner,
+                                          core::LaunchSpec& spec) {
+    if (params.command.empty()) return bad("params.command: is empty");
+    for (const proto::Bytes& word : params.command) spec.command.push_back(word.value);
+    if (params.cwd) {
+        if (!params.cwd->value.starts_with('/')) return bad("params.cwd: expected an absolute path");
+        spec.cwd = params.cwd->value;
+    }
+    if (params.env) spec.env = params.env->entries;
+    if (params.umask) spec.umask = params.umask->value;
+    if (auto problem = fill_identity(call, params, spec)) return problem;
+    if (auto problem = fill_limits(call, params, spec)) return problem;
+    if (auto problem = fill_stdio(call, params, owner, spec)) return problem;
+    if (!params.fds) return std::nullopt;
+    for (std::size_t i = 0; i < params.fds->size(); ++i) {
+        const std::int64_t index = (*params.fds)[i];
+        const std::string path = "params.fds[" + std::to_string(i) + "]";
+        if (index < 0) return bad(path + ": expected an integer ≥ 0");
+        auto descriptor = descriptor_at(call, static_cast<std::size_t>(index), path);
+        if (auto* error = std::get_if<proto::WireError>(&descriptor)) return std::move(*error);
+        spec.descriptors.push_back(std::get<core::ResourcePtr>(descriptor));
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::variant<core::ResourcePtr, proto::WireError> descriptor_at(Call& call, std::size_t index, const std::string& path) {
+    if (index < call.descriptors.size()) return call.descriptors[index];
+    return bad(path + ": no descriptor " + std::to_string(index) + " came with the request");
+}
+
+std::variant<core::OwnerChoice, proto::WireError> choose_owner(Call& call, const proto::OwnerRef& owner) {
+    using Kind = proto::OwnerRef::Kind;
+    const auto gone = [](const std::string& who) { return refuse(proto::ErrorKind::owner_gone, who + " has ended"); };
+
+    if (owner.kind == Kind::pid || owner.kind == Kind::pidfd) {
+        std::optional<Watched> watched;
+        std::string who = "the process behind that pidfd";
+        if (owner.kind == Kind::pid) {
+            who = "process " + std::to_string(owner.number);
+            watched = call.host.watch_pid(owner.number);
+        } else {
+            auto pidfd = descriptor_at(call, static_cast<std::size_t>(owner.number), "params.owner.pidfd");
+            if (auto* error = std::get_if<proto::WireError>(&pidfd)) return std::move(*error);
+            watched = call.host.watch_pidfd(std::get<core::ResourcePtr>(pidfd));
+        }
+        if (!watched) return gone(who);
+        if (!core::visible(call.caller(), watched->uid))
+            return refuse(proto::ErrorKind::not_permitted, "an owner must be the caller's own: " + who + " is not");
+        return core::OwnerChoice{{core::OwnerKind::pid, watched->number}, watched->facts};
+    }
+
+    auto key = owner_key(call, owner, "params.owner");
+    if (auto* error = std::get_if<proto::WireError>(&key)) return std::move(*error);
+    core::OwnerChoice choice{std::get<core::OwnerKey>(key), {}};
+    switch (choice.key.kind) {
+        case core::OwnerKind::connection:
+            choice.facts = call.host.peer(call.peer.connection);
+            if (!call.host.watch_peer(call.peer.connection)) return gone("the program that opened this connection");
+            break;
+        case core::OwnerKind::process: {
+            const core::Process* process = call.core.find(static_cast<core::ProcessId>(choice.key.number));
+            if (process) choice.facts = {process->pid, process->name};
+            break;
+        }
+        case core::OwnerKind::pid: return gone("session " + owner.session);  // no such session
+        case core::OwnerKind::session:
+        case core::OwnerKind::procd: break;
+    }
+    return choice;
+}
+
+std::variant<core::Creation, proto::WireError> creation_from(Call& call, const proto::CreateParams& params) {
+    const std::string name = params.name.value_or("");
+    if (const auto problem = core::name_problem(name)) return bad("params.name: " + *problem);
+    auto owner = choose_owner(call, params.owner.value_or(proto::OwnerRef{}));
+    if (auto* error = std::get_if<proto::WireError>(&owner)) return std::move(*error);
+
+    core::Creation creation;
+    creation.owner = std::move(std::get<core::OwnerChoice>(owner));
+    auto spec = std::make_shared<core::LaunchSpec>();
+    if (auto problem = fill_spec(call, params, creation.owner.key, *spec)) return std::move(*problem);
+    creation.uid = spec->identity.uid;
+    creation.spec = std::move(spec);
+    creation.name = name;
+    creation.daemon = params.daemon;
+    if (params.grace) creation.grace = duration(*params.grace);
+    if (params.kill_mode == proto::KillMode::main) creation.kill_mode = core::KillMode::main;
+    creation.keep_leftovers = params.leftovers == proto::Leftovers::keep;
+    creation.unique = params.unique.value_or(false);
+    return creation;
+}
+
+}  // namespace procd::api

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/api/call.hpp"
+#include "proto/error.hpp"
+#include "proto/json.hpp"
+
+namespace procd::api {
+
+using RawAnswer = std::variant<proto::OrderedJson, proto::WireError, Later>;
+
+// Finds the method in the one table, checks that this peer may call it, decodes the parameters, runs the handler.
+RawAnswer dispatch(Call& call, const std::string& method, const proto::Json& params);
+
+std::vector<std::string> method_names();
+
+}  // namespace procd::api

@@ -1,0 +1,46 @@
+#include "daemon/api/events.hpp"
+
+#include <vector>
+
+#include "daemon/api/convert.hpp"
+#include "proto/envelope.hpp"
+#include "proto/messages.hpp"
+
+namespace procd::api {
+
+void EventStream::publish(const core::Supervisor& core, core::EventType type, const core::Process& process) {
+    ++seq_;
+    if (!wanted_) return;
+    const core::Now now = host_.now();
+    const proto::EventParams params{seq_, rfc3339(now.wall), wire_event(type), process_object(core, process, now)};
+    kept_.push_back({seq_, process.uid, proto::notification_line("event", proto::encode(params))});
+    if (kept_.size() > k_kept) kept_.pop_front();
+    for (auto subscriber = subscribers_.begin(); subscriber != subscribers_.end();) {
+        const bool keeps_up = deliver(subscriber->first, subscriber->second, kept_.back());
+        subscriber = keeps_up ? std::next(subscriber) : subscribers_.erase(subscriber);
+    }
+}
+
+bool EventStream::reaches_back_to(std::int64_t since) const {
+    if (since > seq_) return false;  // of another procd
+    return since == seq_ || (!kept_.empty() && kept_.front().seq <= since + 1);
+}
+
+void EventStream::subscribe(const core::Caller& caller, std::optional<std::int64_t> since) {
+    wanted_ = true;
+    subscribers_[caller.connection] = caller;
+    if (!since) return;
+    for (const Event& event : kept_) {
+        if (event.seq <= *since || deliver(caller.connection, caller, event)) continue;
+        subscribers_.erase(caller.connection);
+        return;
+    }
+}
+
+bool EventStream::deliver(core::ConnectionId connection, const core::Caller& caller, const Event& event) {
+    if (!core::visible(caller, event.uid) || host_.send_event(connection, event.line)) return true;
+    host_.send(connection, proto::notification_line("event", proto::OrderedJson{{"overflow", true}}));
+    return false;
+}
+
+}  // namespace procd::api

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/core/actions.hpp"
+#include "daemon/core/launch_spec.hpp"
+#include "daemon/core/owner.hpp"
+#include "daemon/core/types.hpp"
+
+// What a request may ask of the machine and of the loop. The loop implements it; tests fake it.
+namespace procd::api {
+
+// procd itself, for `hello`.
+struct Self {
+    std::string version;
+    std::int64_t pid = 0;
+    std::uint32_t uid = 0;
+    std::string boot_id;
+    std::string containment;  // one plain sentence
+};
+
+// A process watched by pidfd: `number` is that of the watch (core::OwnerKey).
+struct Watched {
+    std::uint64_t number = 0;
+    core::OwnerFacts facts;
+    std::uint32_t uid = 0;  // its real uid
+};
+
+class Host {
+  public:
+    virtual ~Host() = default;
+
+    virtual core::Now now() const = 0;
+    virtual const Self& self() const = 0;
+
+    // ---- the peer of a connection, by kernel facts ----
+    virtual core::OwnerFacts peer(core::ConnectionId connection) = 0;
+    // The managed process that it runs in: its cgroup, else its ancestry.
+    virtual std::optional<core::ProcessId> enclosing(core::ConnectionId connection) = 0;
+    // The session whose holder it descends from.
+    virtual std::optional<core::SessionId> session_around(core::ConnectionId connection) = 0;
+    // From now on OwnerEnded is told when the peer ends, whoever else holds its socket. False: it has ended.
+    virtual bool watch_peer(core::ConnectionId connection) = 0;
+    // Who a child of this connection is. Why not, where procd may not start anything for it.
+    virtual std::variant<core::Identity, std::string> identity(core::ConnectionId connection) = 0;
+    virtual std::vector<core::ResourceLimit> limits(core::ConnectionId connection) = 0;
+
+    // ---- others ----
+    // A user by name or number, with its groups.
+    virtual std::optional<core::Identity> user(const std::string& name) = 0;
+    // From now on OwnerEnded is told when it ends. None: there is no such process (any more).
+    virtual std::optional<Watched> watch_pid(std::int64_t pid) = 0;
+    virtual std::optional<Watched> watch_pidfd(const core::ResourcePtr& pidfd) = 0;
+    // A descriptor that is readable once the process's main has ended, and stays so. Null: out of descriptors.
+    virtual core::ResourcePtr sentinel(core::ProcessId process) = 0;
+
+    // ---- answers ----
+    virtual void send(core::ConnectionId connection, std::string line, core::ResourcePtr descriptor = nullptr) = 0;
+    // An event line. False where the reader is too slow for it: nothing was queued.
+    virtual bool send_event(core::ConnectionId connection, const std::string& line) = 0;
+    virtual void perform(core::Actions actions) = 0;
+    virtual void log(const std::string& text) = 0;
+};
+
+}  // namespace procd::api

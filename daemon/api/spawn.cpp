@@ -1,0 +1,19 @@
+#include "daemon/api/api.hpp"
+#include "daemon/api/convert.hpp"
+#include "daemon/api/creation.hpp"
+#include "daemon/api/handlers.hpp"
+
+namespace procd::api {
+
+AnswerTo<proto::Spawn> spawn(Call& call, const proto::CreateParams& params) {
+    auto creation = creation_from(call, params);
+    if (auto* error = std::get_if<proto::WireError>(&creation)) return std::move(*error);
+    const core::Token token = call.api.defer_process(call);
+    const auto id =
+        call.core.spawn(call.caller(), std::move(std::get<core::Creation>(creation)), token, call.now, call.actions);
+    if (id) return Later{};
+    call.api.forget_deferred(token);
+    return wire_error(id.refusal());
+}
+
+}  // namespace procd::api

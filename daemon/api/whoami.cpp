@@ -1,0 +1,19 @@
+#include "daemon/api/convert.hpp"
+#include "daemon/api/handlers.hpp"
+
+namespace procd::api {
+
+AnswerTo<proto::Whoami> whoami(Call& call, const proto::Nothing&) {
+    proto::WhoamiResult result;
+    const core::Process* process = call.caller().enclosing ? call.core.find(*call.caller().enclosing) : nullptr;
+    if (process && core::visible(call.caller(), process->uid)) {
+        result.process = process_object(call.core, *process, call.now);
+        if (process->owner.kind == core::OwnerKind::session) result.session = result.process->owner.session;
+    }
+    if (!process)
+        if (const auto session = call.host.session_around(call.peer.connection))
+            result.session = core::session_text(*session);
+    return result;
+}
+
+}  // namespace procd::api

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/core/types.hpp"
+
+namespace procd::core {
+
+// Where a standard stream of the child goes.
+struct ToNull {};
+struct ToLog {};         // a file of its own, which the child writes itself
+struct ToStdout {};      // stderr: wherever stdout goes
+struct ToDescriptor {
+    ResourcePtr descriptor;
+};
+struct ToFile {
+    std::string path;  // relative to the child's cwd, opened as its user
+    bool append = false;
+};
+struct ToOwners {};  // what the owning process has there now; where that cannot be had, ToLog
+using StreamTarget = std::variant<ToNull, ToLog, ToStdout, ToDescriptor, ToFile, ToOwners>;
+
+struct ResourceLimit {
+    std::string name;  // of setrlimit(2), lower case, without RLIMIT_
+    std::uint64_t soft = 0, hard = 0;
+};
+
+// Who the child is to be: the caller, by kernel facts, or the user that root named. Only a procd of root's becomes it.
+struct Identity {
+    std::uint32_t uid = 0, gid = 0;
+    std::vector<std::uint32_t> groups;
+    bool no_new_privs = false;
+};
+
+// What a process is started with. Dropped when it has been.
+struct LaunchSpec {
+    std::vector<std::string> command;
+    std::optional<std::string> cwd;
+    std::optional<std::vector<std::string>> env;  // "K=V"; none: the defaults of the user
+    unsigned umask = 022;
+    std::vector<ResourceLimit> limits;
+    std::array<StreamTarget, 3> stdio{ToNull{}, ToLog{}, ToLog{}};
+    std::vector<ResourcePtr> descriptors;  // land at 3, 4, …
+    Identity identity;
+};
+
+}  // namespace procd::core

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <set>
+#include <string>
+
+#include "daemon/core/types.hpp"
+
+namespace procd::core {
+
+enum class OwnerKind { connection, session, process, pid, procd };
+
+// Which owner. number: the connection, session or process; for pid the number of the watch that the loop keeps on it
+// (a pid alone may be used again); for procd the user, since each user's processes are counted by themselves.
+struct OwnerKey {
+    OwnerKind kind = OwnerKind::procd;
+    std::uint64_t number = 0;
+    auto operator<=>(const OwnerKey&) const = default;
+};
+
+// How an owner is shown: "bash[4100]", "session s7".
+struct OwnerFacts {
+    std::int64_t pid = 0;  // 0: none
+    std::string comm;
+};
+
+// An owner that is in use: it owns processes, counts their names, or is a session's lease.
+struct Owner {
+    OwnerKey key;
+    UserId uid = 0;
+    OwnerFacts facts;
+    bool ending = false;  // a session that ended politely: no new processes, its non-daemons are waited for
+    bool ended = false;   // gone; the entry stays while records of it do
+    std::uint64_t constructions = 0;  // every one counts, named and failed ones too
+    std::set<ProcessId> processes;
+};
+
+// A lease held by a connection.
+struct Session {
+    SessionId id = 0;
+    ConnectionId holder = 0;
+    UserId uid = 0;
+    std::string name;
+    ResourcePtr out, err;  // the streams of its processes; null: a log each
+};
+
+std::string session_text(SessionId id);
+// "procd", "session s7", "process 3", "connection of bash[4100]", "bash[4100]".
+std::string describe(const OwnerKey& key, const OwnerFacts& facts);
+
+}  // namespace procd::core

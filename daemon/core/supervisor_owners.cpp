@@ -1,0 +1,215 @@
+#include "daemon/core/supervisor.hpp"
+
+// Owners: who they are, when they end, and what that does to what they own.
+namespace procd::core {
+
+std::string session_text(SessionId id) {
+    return "s" + std::to_string(id);
+}
+
+std::string describe(const OwnerKey& key, const OwnerFacts& facts) {
+    const std::string who = facts.comm + "[" + std::to_string(facts.pid) + "]";
+    switch (key.kind) {
+        case OwnerKind::connection: return "connection of " + who;
+        case OwnerKind::session: return "session s" + std::to_string(key.number);
+        case OwnerKind::process: return "process " + std::to_string(key.number);
+        case OwnerKind::pid: return who;
+        case OwnerKind::procd: break;
+    }
+    return "procd";
+}
+
+Owner& Supervisor::owner_entry(const OwnerKey& key, UserId uid, const OwnerFacts& facts) {
+    const auto [place, is_new] = owners_.try_emplace(key);
+    Owner& owner = place->second;
+    if (is_new) {
+        owner.key = key;
+        owner.uid = uid;
+        owner.facts = facts;
+    }
+    return owner;
+}
+
+bool Supervisor::owner_gone(const OwnerKey& key) const {
+    const auto entry = owners_.find(key);
+    if (entry != owners_.end() && entry->second.ended) return true;
+    switch (key.kind) {
+        case OwnerKind::session: return !sessions_.contains(static_cast<SessionId>(key.number));
+        case OwnerKind::process: {
+            const Process* process = find(static_cast<ProcessId>(key.number));
+            return !process || !process->alive();
+        }
+        case OwnerKind::connection:
+        case OwnerKind::pid:
+        case OwnerKind::procd: break;
+    }
+    return false;
+}
+
+bool Supervisor::owner_takes_more(const OwnerKey& key) const {
+    const auto entry = owners_.find(key);
+    return !owner_gone(key) && (entry == owners_.end() || !entry->second.ending);
+}
+
+std::optional<Refusal> Supervisor::owner_problem(const Caller& caller, const OwnerKey& key) const {
+    if (!owner_takes_more(key)) {
+        const auto entry = owners_.find(key);
+        const OwnerFacts facts = entry == owners_.end() ? OwnerFacts{} : entry->second.facts;
+        return Refusal{RefusalKind::owner_gone, describe(key, facts) + " has ended", {}, {}};
+    }
+    const Session* session =
+        key.kind == OwnerKind::session ? find_session(static_cast<SessionId>(key.number)) : nullptr;
+    const Process* process = key.kind == OwnerKind::process ? find(static_cast<ProcessId>(key.number)) : nullptr;
+    const bool foreign = (session && !visible(caller, session->uid)) || (process && !visible(caller, process->uid));
+    if (foreign) return Refusal{RefusalKind::not_permitted, describe(key, {}) + " belongs to another user", {}, {}};
+    return std::nullopt;
+}
+
+void Supervisor::move_to(Process& process, const OwnerKey& key, const OwnerFacts& facts) {
+    const OwnerKey old = process.owner;
+    if (const auto entry = owners_.find(old); entry != owners_.end()) entry->second.processes.erase(process.id);
+    process.owner = key;
+    process.owner_facts = facts;
+    owner_entry(key, process.uid, facts).processes.insert(process.id);
+    drop_if_idle(old);
+    retention_.remove(process.id);
+    listener_.on_change(EventType::changed, process);
+}
+
+void Supervisor::drop_if_idle(const OwnerKey& key) {
+    const auto entry = owners_.find(key);
+    if (entry != owners_.end() && entry->second.ended && entry->second.processes.empty()) owners_.erase(entry);
+}
+
+// Daemons end with it. Of non-daemons, procd becomes the owner, unless it ended politely and waits for them.
+void Supervisor::owner_ended(const OwnerKey& key, bool polite, Now now, Actions& actions) {
+    const auto entry = owners_.find(key);
+    if (entry == owners_.end() || entry->second.ended) return;
+    entry->second.ending = true;
+    entry->second.ended = !polite;
+    const OwnerFacts facts = entry->second.facts;
+    const std::set<ProcessId> owned = entry->second.processes;
+    for (const ProcessId id : owned) {
+        Process* const found = lookup(id);  // an earlier round may have evicted it
+        if (!found) continue;
+        Process& process = *found;
+        if (process.exited()) {
+            if (!polite) retain(process, actions);
+        } else if (!process.started_or_starting()) {
+            remove(id, actions);  // nobody is left to start it
+        } else if (process.daemon) {
+            end(process, Cause::owner, false, std::nullopt, now, actions);
+        } else {
+            carry_out(process, process.life.release_kept(now.mono), actions);
+            announce(process);
+            if (polite) continue;
+            process.was = describe(key, facts);
+            move_to(process, OwnerKey{OwnerKind::procd, process.uid}, OwnerFacts{});
+        }
+    }
+    drop_if_idle(key);
+}
+
+void Supervisor::on(const OwnerEnded& event, Now now, Actions& actions) {
+    // A pid or connection that owns nothing yet must not become an owner either.
+    owner_entry(event.owner, 0, OwnerFacts{});
+    owner_ended(event.owner, false, now, actions);
+    if (event.owner.kind != OwnerKind::connection) return;
+    // The connection itself may live on in a forked copy: remember until it closes.
+    owner_entry(event.owner, 0, OwnerFacts{}).ended = true;
+    std::vector<SessionId> held;
+    for (const auto& [id, session] : sessions_)
+        if (session.holder == event.owner.number) held.push_back(id);
+    for (const SessionId id : held) {
+        sessions_.erase(id);
+        owner_ended(OwnerKey{OwnerKind::session, static_cast<std::uint64_t>(id)}, false, now, actions);
+    }
+}
+
+void Supervisor::on(const ConnectionClosed& event, Now now, Actions& actions) {
+    on(OwnerEnded{OwnerKey{OwnerKind::connection, event.connection}}, now, actions);
+    drop_if_idle(OwnerKey{OwnerKind::connection, event.connection});
+    for (const Token token : waits_.of_connection(event.connection)) {
+        const Wait wait = waits_.take(token);
+        timers_.set({Timers::Kind::wait, token}, std::nullopt);
+        std::set<UserId> users;
+        for (const ProcessId id : wait.ids) users.insert(unpin(id, token));
+        for (const UserId uid : users) evict(uid, actions);
+    }
+}
+
+// ---- sessions -----------------------------------------------------------------------------------------------------
+
+Outcome<SessionId> Supervisor::open_session(const Caller& caller, std::string name, OwnerFacts holder, ResourcePtr out,
+                                            ResourcePtr err) {
+    if (stopping()) return Refusal{RefusalKind::shutting_down, "procd is stopping", {}, {}};
+    if (owner_gone(OwnerKey{OwnerKind::connection, caller.connection}))
+        return Refusal{RefusalKind::owner_gone, "the program that opened this connection has ended", {}, {}};
+    const SessionId id = next_session_++;
+    owner_entry(OwnerKey{OwnerKind::session, static_cast<std::uint64_t>(id)}, caller.uid, holder);
+    sessions_.emplace(id, Session{id, caller.connection, caller.uid, std::move(name), std::move(out), std::move(err)});
+    return id;
+}
+
+Outcome<std::vector<ProcessId>> Supervisor::end_session(const Caller& caller, SessionId id, Now now, Actions& actions) {
+    const auto session = sessions_.find(id);
+    if (session == sessions_.end() || !visible(caller, session->second.uid))
+        return Refusal{RefusalKind::owner_gone, "session " + session_text(id) + " has ended, or never was", {}, {}};
+    if (session->second.holder != caller.connection)
+        return Refusal{RefusalKind::not_permitted,
+                       "session " + session_text(id) + " is held by another connection",
+                       {},
+                       {}};
+    session->second.out.reset();
+    session->second.err.reset();
+    const OwnerKey key{OwnerKind::session, static_cast<std::uint64_t>(id)};
+    owner_ended(key, true, now, actions);
+    std::vector<ProcessId> waited_for;
+    for (const ProcessId owned : owners_.at(key).processes) {
+        const Process& process = processes_.at(owned);
+        if (!process.daemon && !process.exited()) waited_for.push_back(owned);
+    }
+    return waited_for;
+}
+
+// ---- procd's own end ----------------------------------------------------------------------------------------------
+
+void Supervisor::on(const StopSignal&, Now now, Actions& actions) {
+    switch (stop_) {
+        case Stop::no:
+            stop(Stop::draining, now, actions);
+            if (stop_ == Stop::draining) timers_.set({Timers::Kind::drain, 0}, now.mono + config_.drain);
+            break;
+        case Stop::draining: stop(Stop::ending, now, actions); break;
+        case Stop::ending:
+        case Stop::killing: stop(Stop::killing, now, actions); break;
+    }
+}
+
+void Supervisor::stop(Stop level, Now now, Actions& actions) {
+    if (level < stop_) return;
+    stop_ = level;
+    if (level != Stop::draining) timers_.set({Timers::Kind::drain, 0}, std::nullopt);
+    std::vector<ProcessId> ids;
+    for (const auto& [id, process] : processes_)
+        if (!process.exited()) ids.push_back(id);
+    for (const ProcessId id : ids) {
+        Process* const found = lookup(id);
+        if (!found) continue;
+        Process& process = *found;
+        if (!process.started_or_starting()) remove(id, actions);
+        else if (level == Stop::killing) end(process, Cause::shutdown, true, std::nullopt, now, actions);
+        else if ((process.daemon || level == Stop::ending) && !process.life.end_wanted())
+            end(process, Cause::shutdown, false, std::nullopt, now, actions);
+        else carry_out(process, process.life.release_kept(now.mono), actions);
+    }
+    leave_if_done(actions);
+}
+
+void Supervisor::leave_if_done(Actions& actions) {
+    if (!stopping() || active_ > 0 || left_) return;
+    left_ = true;
+    actions.push_back(Leave{});
+}
+
+}  // namespace procd::core

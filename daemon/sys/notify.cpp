@@ -1,0 +1,20 @@
+#include "daemon/sys/notify.hpp"
+
+#include <systemd/sd-daemon.h>
+
+#include <cstdlib>
+
+namespace procd::sys {
+
+std::vector<UniqueFd> listen_fds() {
+    std::vector<UniqueFd> fds;
+    const int count = ::sd_listen_fds(1);  // sets close-on-exec
+    for (int i = 0; i < count; ++i) fds.emplace_back(SD_LISTEN_FDS_START + i);
+    return fds;
+}
+
+void notify(const std::string& state) { ::sd_notify(0, state.c_str()); }
+
+bool has_service_manager() { return std::getenv("NOTIFY_SOCKET") != nullptr; }
+
+}  // namespace procd::sys

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/sys/unique_fd.hpp"
+
+namespace procd::sys {
+
+// What the service manager that started procd passed and wants to hear. Children never see its variables: their
+// environment is made from their plan.
+
+// The sockets passed, close-on-exec. Once only: the variables are unset.
+std::vector<UniqueFd> listen_fds();
+// "READY=1", "STOPPING=1\nSTATUS=…". Nothing happens where nobody listens.
+void notify(const std::string& state);
+// Whether somebody listens.
+bool has_service_manager();
+
+}  // namespace procd::sys

@@ -1,0 +1,180 @@
+#include "daemon/sys/subreaper_containment.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "daemon/sys/pidfd.hpp"
+
+namespace procd::sys {
+namespace {
+
+constexpr int k_max_passes = 16;       // of one signal
+constexpr int k_max_kill_passes = 64;  // of SIGKILL: the dead do not fork, so who is left gets fewer
+constexpr int k_max_ancestors = 64;
+
+// Trees that are asked after in the same moment share a sweep so old at most.
+constexpr std::chrono::milliseconds k_sweep_age{5};
+
+// One sweep is no proof: while /proc is read, a process can fork into a pid already passed and end before its own
+// is reached. Two in a row that find nobody are.
+constexpr int k_empty_sweeps = 2;
+
+}  // namespace
+
+std::string SubreaperContainment::description() const {
+    const std::string why = reason_.empty() ? "" : "no cgroup may be used (" + reason_ + "); ";
+    return why +
+           "what processes start is found by parentage, session and environment, which a process that cleans all "
+           "three can escape";
+}
+
+Result<UniqueFd> SubreaperContainment::open_group(TreeId id, const std::string&) {
+    trees_[id] = Tree{};
+    return UniqueFd();
+}
+
+void SubreaperContainment::born(TreeId id, const TreeMain& main) {
+    const auto found = trees_.find(id);
+    if (found == trees_.end()) return;
+    Tree& tree = found->second;
+    tree.main = main;
+    tree.members.erase(main.pid);  // seen by a sweep before it was known to be the main
+    tree.touched = sweeps_;
+    tree.times_found_empty = 0;
+}
+
+void SubreaperContainment::main_reaped(TreeId id) {
+    const auto tree = trees_.find(id);
+    if (tree == trees_.end()) return;
+    tree->second.reaped = true;
+    tree->second.main.pidfd = -1;
+    tree->second.touched = sweeps_;
+}
+
+void SubreaperContainment::fresh_sweep_for(const Tree& tree) {
+    const bool recent = std::chrono::steady_clock::now() - last_sweep_ < k_sweep_age;
+    if (!recent || sweeps_ <= tree.touched) sweep();
+}
+
+void SubreaperContainment::signal_main(const Tree& tree, int signal) const {
+    if (!tree.reaped && tree.main.pidfd >= 0) (void)send_signal(tree.main.pidfd, signal);
+}
+
+bool SubreaperContainment::is_known(pid_t pid) const {
+    for (const auto& [id, tree] : trees_) {
+        if (tree.main.pid == pid || tree.members.count(pid) != 0) return true;
+    }
+    return false;
+}
+
+// Everybody but the main. The first pass takes what a sweep knows; the next look only below and beside those, which is
+// cheap; a newcomer among the adopted asks for a sweep.
+void SubreaperContainment::signal_members(Tree& tree, int signal, int max_passes) {
+    std::unordered_set<pid_t> signalled;
+    for (int pass = 0; pass < max_passes; ++pass) {
+        std::vector<pid_t> roots;
+        bool anybody_new = false;
+        for (const auto& [pid, member] : tree.members) {
+            roots.push_back(pid);
+            if (!signalled.insert(pid).second) continue;
+            anybody_new = true;
+            signal_process(pid, member.start_time, signal);
+        }
+        if (!anybody_new && pass > 0) break;
+        if (!tree.reaped && tree.main.pid != 0) roots.push_back(tree.main.pid);
+        for (const ProcessKey& key : descendants_of(roots, [](pid_t) { return true; })) {
+            const auto stat = read_stat(key.pid);
+            if (stat && key.pid != tree.main.pid) tree.members.emplace(key.pid, Member{key.start_time, stat->session});
+        }
+        for (const pid_t pid : adopted_children()) {
+            if (is_known(pid)) continue;
+            const auto stat = read_stat(pid);
+            if (!stat || stat->is_dead()) continue;
+            bool is_stray = false;
+            for (const ProcessKey& key : strays_) is_stray = is_stray || key == ProcessKey{pid, stat->start_time};
+            if (is_stray) continue;
+            sweep();
+            break;
+        }
+    }
+    tree.touched = sweeps_;
+}
+
+void SubreaperContainment::signal_tree(TreeId id, int signal, bool main_only) {
+    const auto found = trees_.find(id);
+    if (found == trees_.end()) return;
+    Tree& tree = found->second;
+    // Before the main is told: its end would take the parentage away that leads to the others.
+    if (!main_only) fresh_sweep_for(tree);
+    signal_main(tree, signal);
+    if (!main_only) signal_members(tree, signal, k_max_passes);
+}
+
+void SubreaperContainment::kill_tree(TreeId id) {
+    const auto found = trees_.find(id);
+    if (found == trees_.end()) return;
+    Tree& tree = found->second;
+    fresh_sweep_for(tree);
+    signal_main(tree, SIGKILL);
+    signal_members(tree, SIGKILL, k_max_kill_passes);
+}
+
+std::size_t SubreaperContainment::count_rest(TreeId id) {
+    const auto found = trees_.find(id);
+    if (found == trees_.end()) return 0;
+    Tree& tree = found->second;
+    // Nobody who is found nowhere can fork: once proved, that stays so.
+    if (tree.times_found_empty >= k_empty_sweeps) return 0;
+    fresh_sweep_for(tree);
+    if (tree.times_found_empty > 0 && tree.times_found_empty < k_empty_sweeps) sweep();
+    return tree.members.size();
+}
+
+void SubreaperContainment::remove(TreeId id) { trees_.erase(id); }
+
+std::optional<TreeId> SubreaperContainment::known_owner(const ProcessStat& process) const {
+    for (const auto& [id, tree] : trees_) {
+        if (process.pid == tree.main.pid && process.start_time == tree.main.start_time) return id;
+        const auto member = tree.members.find(process.pid);
+        if (member != tree.members.end() && member->second.start_time == process.start_time) return id;
+    }
+    for (const auto& [id, tree] : trees_) {
+        if (tree.main.pid == 0 || process.session != tree.main.pid) continue;
+        const auto leader = read_stat(process.session);
+        if (!leader || leader->start_time == tree.main.start_time) return id;
+    }
+    return std::nullopt;
+}
+
+std::optional<TreeId> SubreaperContainment::tree_of(pid_t pid) {
+    const pid_t self = ::getpid();
+    auto stat = read_stat(pid);
+    for (int i = 0; stat && i < k_max_ancestors && stat->pid > 1 && stat->pid != self; ++i) {
+        if (const auto id = known_owner(*stat)) return id;
+        stat = read_stat(stat->ppid);
+    }
+    return std::nullopt;
+}
+
+std::vector<pid_t> SubreaperContainment::strays() {
+    sweep();
+    std::vector<pid_t> pids;
+    for (const ProcessKey& key : strays_) pids.push_back(key.pid);
+    return pids;
+}
+
+std::size_t SubreaperContainment::kill_strays() {
+    sweep();
+    std::size_t killed = 0;
+    for (const ProcessKey& key : strays_) {
+        if (signal_process(key.pid, key.start_time, SIGKILL)) ++killed;
+    }
+    return killed;
+}
+
+Result<std::unique_ptr<Containment>> make_subreaper_containment(const ContainmentConfig& config,
+                                                                const std::string& reason) {
+    return std::unique_ptr<Containment>(std::make_unique<SubreaperContainment>(config.socket_path, reason));
+}
+
+}  // namespace procd::sys

@@ -1,0 +1,167 @@
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "daemon/sys/subreaper_containment.hpp"
+
+// How a sweep tells whose each process is. Each step gives owners to processes that have none yet, the surest first.
+
+namespace procd::sys {
+namespace {
+
+constexpr int k_max_ancestors = 1000;
+
+// A process so young may be in the moment of its exec, when its environment reads as empty: it is asked again.
+constexpr std::uint64_t k_doubt_seconds = 1;
+
+std::uint64_t ticks_since_boot() {
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+}
+
+bool was_settled(const ProcessStat& process) {
+    static const auto ticks_a_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+    return process.start_time + (k_doubt_seconds + 1) * ticks_a_second < ticks_since_boot();
+}
+
+}  // namespace
+
+void SubreaperContainment::sweep() {
+    ++sweeps_;
+    last_sweep_ = std::chrono::steady_clock::now();
+    Processes processes;
+    const pid_t self = ::getpid();
+    for (const pid_t pid : all_pids()) {
+        auto stat = read_stat(pid);
+        if (!stat || stat->is_dead() || stat->is_kernel_thread() || pid == self) continue;
+        processes.emplace(pid, std::move(*stat));
+    }
+    Owners owners;
+    attribute_known(processes, owners);
+    attribute_by_session(processes, owners);
+    attribute_by_descent(processes, owners);
+    attribute_by_environment(processes, owners);
+    attribute_by_descent(processes, owners);
+    attribute_adopted(processes, owners);
+    attribute_by_descent(processes, owners);
+    remember(processes, owners);
+}
+
+// Mains, and members of earlier sweeps that live.
+void SubreaperContainment::attribute_known(const Processes& processes, Owners& owners) const {
+    for (const auto& [id, tree] : trees_) {
+        const auto main = processes.find(tree.main.pid);
+        if (main != processes.end() && main->second.start_time == tree.main.start_time) {
+            owners[tree.main.pid] = id;
+        }
+        for (const auto& [pid, member] : tree.members) {
+            const auto process = processes.find(pid);
+            if (process != processes.end() && process->second.start_time == member.start_time) {
+                owners.emplace(pid, id);
+            }
+        }
+    }
+}
+
+void SubreaperContainment::attribute_by_session(const Processes& processes, Owners& owners) const {
+    std::unordered_map<pid_t, TreeId> sessions;
+    for (const auto& [id, tree] : trees_) {
+        for (const pid_t session : tree.sessions) sessions.emplace(session, id);
+        // The session of a main outlives it, but its number is free again once the session is empty too.
+        const auto leader = processes.find(tree.main.pid);
+        const bool reused = leader != processes.end() && leader->second.start_time != tree.main.start_time;
+        if (tree.main.pid != 0 && !reused) sessions[tree.main.pid] = id;
+    }
+    for (const auto& [pid, process] : processes) {
+        const auto session = sessions.find(process.session);
+        if (session != sessions.end()) owners.emplace(pid, session->second);
+    }
+}
+
+void SubreaperContainment::attribute_by_descent(const Processes& processes, Owners& owners) const {
+    std::vector<pid_t> line;
+    for (const auto& [pid, process] : processes) {
+        line.clear();
+        pid_t at = pid;
+        auto owner = owners.end();
+        for (int i = 0; i < k_max_ancestors; ++i) {
+            owner = owners.find(at);
+            if (owner != owners.end()) break;
+            line.push_back(at);
+            const auto ancestor = processes.find(at);
+            if (ancestor == processes.end()) break;
+            at = ancestor->second.ppid;
+        }
+        if (owner == owners.end()) continue;
+        const TreeId id = owner->second;
+        for (const pid_t descendant : line) owners.emplace(descendant, id);
+    }
+}
+
+void SubreaperContainment::attribute_by_environment(const Processes& processes, Owners& owners) {
+    std::erase_if(untagged_, [&processes](const auto& item) {
+        const auto process = processes.find(item.first);
+        return process == processes.end() || process->second.start_time != item.second;
+    });
+    for (const auto& [pid, process] : processes) {
+        if (owners.count(pid) != 0 || untagged_.count(pid) != 0) continue;
+        const auto tag = environment_value(pid, "PROCD_ID");
+        if (tag && environment_value(pid, "PROCD_SOCKET") == socket_path_) {
+            const TreeId id = std::strtoll(tag->c_str(), nullptr, 10);
+            if (trees_.count(id) != 0) {
+                owners[pid] = id;
+                continue;
+            }
+        }
+        if (was_settled(process)) untagged_[pid] = process.start_time;
+    }
+}
+
+std::optional<TreeId> SubreaperContainment::only_candidate(const ProcessStat& process) const {
+    const auto uid = effective_uid_of(process.pid);
+    std::optional<TreeId> candidate;
+    for (const auto& [id, tree] : trees_) {
+        if (tree.main.pid == 0 || tree.main.start_time > process.start_time || tree.main.uid != uid) continue;
+        if (candidate) return std::nullopt;
+        candidate = id;
+    }
+    return candidate;
+}
+
+void SubreaperContainment::attribute_adopted(const Processes& processes, Owners& owners) {
+    strays_.clear();
+    for (const pid_t pid : adopted_children()) {
+        const auto process = processes.find(pid);
+        if (process == processes.end() || owners.count(pid) != 0) continue;
+        if (const auto id = only_candidate(process->second)) {
+            owners[pid] = *id;
+        } else {
+            strays_.push_back({pid, process->second.start_time});
+        }
+    }
+}
+
+void SubreaperContainment::remember(const Processes& processes, const Owners& owners) {
+    for (auto& [id, tree] : trees_) {
+        tree.members.clear();
+        tree.sessions.clear();
+        const auto main = processes.find(tree.main.pid);
+        const bool main_lives = main != processes.end() && main->second.start_time == tree.main.start_time;
+        tree.main_is_dead = tree.main.pid != 0 && !main_lives;
+    }
+    for (const auto& [pid, id] : owners) {
+        const auto process = processes.find(pid);
+        if (process == processes.end()) continue;
+        Tree& tree = trees_.at(id);
+        tree.sessions.insert(process->second.session);
+        const bool is_main = pid == tree.main.pid && process->second.start_time == tree.main.start_time;
+        if (!is_main) tree.members[pid] = {process->second.start_time, process->second.session};
+    }
+    for (auto& [id, tree] : trees_) {
+        tree.times_found_empty = tree.main_is_dead && tree.members.empty() ? tree.times_found_empty + 1 : 0;
+    }
+}
+
+}  // namespace procd::sys

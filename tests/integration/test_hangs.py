@@ -1,0 +1,126 @@
+"""A child that hangs before its program runs delays nobody."""
+
+import os
+import shutil
+import time
+
+from harness import Client, ProcdTest, alone, read_text, time_limit, wait_until
+
+
+class HangTest(ProcdTest):
+    def assertPrompt(self, duration=0.5):
+        """Another client is answered within 10 ms all the while; one outlier is the machine's."""
+        times = []
+        end = time.monotonic() + duration
+        with Client(self.procd.socket) as client:
+            while time.monotonic() < end:
+                begin = time.monotonic()
+                client.call('hello')
+                times.append(time.monotonic() - begin)
+                time.sleep(0.01)
+        self.assertLess(sorted(times)[-2], 0.010, sorted(times)[-5:])
+        begin = time.monotonic()
+        with Client(self.procd.socket) as client:
+            client.call('hello')
+        self.assertLess(time.monotonic() - begin, 0.5, 'a new connection')
+
+
+class Fifos(HangTest):
+    @alone
+    def test_as_stdin(self):
+        fifo = self.path('fifo')
+        os.mkfifo(fifo)
+        client = self.client()
+        spawning = client.request('spawn', {'command': ['/bin/cat'], 'stdio': {'stdin': {'file': fifo}}})
+        self.assertPrompt()
+        # It starts at once or waits for a writer; with one it has started for sure.
+        writer = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK) if not client.pending(spawning, 0) else wait_until(lambda: self.writer(fifo))
+        self.assertEqual(client.result(spawning)['state'], 'running')
+        os.close(writer)
+
+    @staticmethod
+    def writer(fifo):
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return None
+
+    @alone
+    def test_as_stdout(self):
+        fifo = self.path('fifo')
+        os.mkfifo(fifo)
+        client = self.client()
+        spawning = client.request('spawn', {'command': ['/bin/echo', 'hello'], 'stdio': {'stdout': {'file': fifo}}})
+        self.assertPrompt()
+        # Without a reader it may be refused or wait for one, but it must not be lost.
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        reply = client.reply(spawning)
+        if 'error' in reply:
+            self.assertEqual(reply['error']['data']['kind'], 'exec_failed')
+        os.close(reader)
+
+    @alone
+    def test_many(self):
+        fifo = self.path('fifo')
+        os.mkfifo(fifo)
+        client = self.client()
+        for _ in range(20):
+            client.request('spawn', {'command': ['/bin/cat'], 'stdio': {'stdin': {'file': fifo}}, 'daemon': True})
+        self.assertPrompt(0.3)
+        self.assertUnhurt()
+
+
+class SlowExec(HangTest):
+    """strace holds every child in its execve, as a dead network file system would."""
+    DELAY = 3.0
+
+    def setUp(self):
+        if shutil.which('strace') is None:
+            self.skipTest('needs strace')
+        super().setUp()
+        self.trace = self.path('trace')
+        # Held by the kernel in ptrace, the child is between its birth and its program.
+        strace = self.procd.popen('strace', '-f', '-q', '-o', self.trace, '-e', 'trace=execve', '-e',
+                                  f'inject=execve:delay_enter={int(self.DELAY * 1e6)}', '-p', str(self.procd.pid))
+
+        def attached():
+            if strace.poll() is not None:
+                self.skipTest('strace cannot attach: ' + strace.stderr.read().decode())
+            return f'TracerPid:\t{strace.pid}\n' in read_text(f'/proc/{self.procd.pid}/status')
+        wait_until(attached)
+        # The threads that make children must be traced too.
+        wait_until(lambda: all(f'TracerPid:\t{strace.pid}\n' in read_text(f'/proc/{self.procd.pid}/task/{t}/status')
+                               for t in os.listdir(f'/proc/{self.procd.pid}/task')))
+
+    @alone
+    @time_limit(90)
+    def test_delays_nobody(self):
+        client = self.client()
+        begin = time.monotonic()
+        spawning = client.request('spawn', {'command': ['/bin/sleep', '1000'], 'name': 'slow', 'daemon': True})
+        self.assertPrompt(1.0)
+        if not client.pending(spawning, 0):
+            self.skipTest('strace did not hold the child')
+        process = client.result(spawning)
+        self.assertGreater(time.monotonic() - begin, self.DELAY * 0.9)
+        self.assertEqual(client.status(process['id'])['state'], 'running')
+
+    @alone
+    @time_limit(90)
+    def test_its_client_vanishes_meanwhile(self):
+        client = self.client()
+        spawning = client.request('spawn', {'command': ['/bin/sleep', '1000'], 'name': 'slow', 'daemon': True})
+        if not client.pending(spawning, 0.3):
+            self.skipTest('strace did not hold the child')
+        client.close()
+        self.assertPrompt(0.5)
+        wait_until(lambda: not [p for p in self.procd.list() if p['state'] != 'exited'], self.DELAY + 15)
+
+    @alone
+    @time_limit(90)
+    def test_asked_to_end_meanwhile(self):
+        client = self.client()
+        client.request('spawn', {'command': ['/bin/sleep', '1000'], 'name': 'slow'})
+        ending = client.request('terminate', {'processes': ['slow'], 'wait': True})
+        self.assertPrompt(0.5)
+        self.assertEqual(client.result(ending, 30)['processes'][0]['exitcode'], -15)

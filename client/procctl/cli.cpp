@@ -8,6 +8,7 @@
 
 #include "client/procctl/cli_words.hpp"
 #include "client/procctl/exit_codes.hpp"
+#include "client/procctl/help_format.hpp"
 #include "client/procctl/text.hpp"
 #include "client/procctl/verbs.hpp"
 
@@ -75,6 +76,7 @@ std::variant<Options, Answer> parse_command_line(const std::vector<std::string>&
     std::vector<std::string> placeholders;
     CLI::App root(k_about, "procctl");
     root.footer(k_afterwards);
+    root.formatter(help_format());
     root.set_version_flag("--version", "procctl " PROCD_VERSION, "Print the version and exit");
     root.require_subcommand(1);
     add_socket_option(root, options);

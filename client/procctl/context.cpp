@@ -13,6 +13,8 @@ namespace {
 namespace proto = procd::proto;
 namespace client = procd::client;
 
+constexpr double k_patience_seconds = 0.5;
+
 bool is_number(const std::string& word) {
     return !word.empty() && word.find_first_not_of("0123456789") == std::string::npos;
 }
@@ -31,11 +33,17 @@ proto::OwnerRef session_ref(const std::string& session) {
 
 }  // namespace
 
+Context::Context(const Options& chosen)
+    : options(chosen),
+      deadline(client::Deadline::after(chosen.timeout)),
+      patience_(client::Deadline::after(
+          chosen.timeout ? std::optional(*chosen.timeout + k_patience_seconds) : std::nullopt)) {}
+
 Outcome<client::Connection*> Context::connect() {
     if (connection_) return &*connection_;
     const auto choice = client::choose_socket(options.socket, client::Surroundings::actual());
     socket_named_ = choice.named;
-    auto connection = client::Connection::open(choice.path, deadline);
+    auto connection = client::Connection::open(choice.path, patience_);
     if (!connection) {
         client::Error error = connection.error();
         for (const std::string& path : choice.missing) error.message += "\n(nor at " + path + ")";
@@ -51,7 +59,7 @@ Failure Context::failure(const client::Error& error) const {
 
 Outcome<std::optional<proto::ProcessObject>> Context::enclosing() {
     if (!enclosing_) {
-        auto reply = call<proto::Whoami>({});
+        auto reply = call_until<proto::Whoami>({}, {}, patience_);
         if (!reply) return reply.error();
         enclosing_ = std::move(reply->result.process);
     }

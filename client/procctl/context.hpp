@@ -32,7 +32,7 @@ struct Selection {
 // What the verbs share: the options, the connection (made when it is first needed), stdout, and where we run.
 class Context {
   public:
-    explicit Context(const Options& options) : options(options), deadline(procd::client::Deadline::after(options.timeout)) {}
+    explicit Context(const Options& chosen);
 
     const Options& options;
     const procd::client::Deadline deadline;  // --timeout, from the start
@@ -84,6 +84,8 @@ class Context {
     }
 
   private:
+    // For what comes before the request that --timeout is about, so that `--timeout 0` gets as far as that.
+    const procd::client::Deadline patience_;
     std::optional<procd::client::Connection> connection_;
     std::optional<std::optional<procd::proto::ProcessObject>> enclosing_;
     bool socket_named_ = false;

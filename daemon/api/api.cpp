@@ -1,5 +1,7 @@
 #include "daemon/api/api.hpp"
 
+#include <algorithm>
+
 #include "daemon/api/convert.hpp"
 #include "daemon/api/dispatch.hpp"
 
@@ -41,6 +43,23 @@ void Api::handle(const Peer& peer, const std::string& line, std::vector<core::Re
 
 void Api::refuse_line(const Peer& peer, const proto::WireError& error) {
     host_.send(peer.connection, proto::error_line("null", error));
+}
+
+void Api::refuse_truncated(const Peer& peer, const std::string& line) {
+    const auto parsed = proto::parse_request(line);
+    const auto* request = std::get_if<proto::Request>(&parsed);
+    const std::string id = request ? request->id.value_or("") : "null";
+    if (id.empty()) return;
+    const auto error = refuse(proto::ErrorKind::limit, "procd has no room for the descriptors of this request (EMFILE)");
+    host_.send(peer.connection, proto::error_line(id, error));
+}
+
+bool Api::owes(core::ConnectionId connection) const {
+    if (deferred_by_connection_.contains(connection) || events_.subscribed(connection)) return true;
+    if (!sessions_of(connection).empty()) return true;
+    const auto* owned = core_.owned_by(core::OwnerKey{core::OwnerKind::connection, connection});
+    return owned && std::any_of(owned->begin(), owned->end(),
+                                [this](core::ProcessId id) { return !core_.find(id)->exited(); });
 }
 
 void Api::connection_closed(core::ConnectionId connection) {

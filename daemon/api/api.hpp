@@ -27,7 +27,11 @@ class Api final : public core::Listener {
     void handle(const Peer& peer, const std::string& line, std::vector<core::ResourcePtr> descriptors);
     // A line that could not be taken whole: `error` is its answer.
     void refuse_line(const Peer& peer, const proto::WireError& error);
+    // A request of whose descriptors the kernel dropped some: procd has no room for them.
+    void refuse_truncated(const Peer& peer, const std::string& line);
     void connection_closed(core::ConnectionId connection);
+    // Whether an answer, events, or a process or session of its own is still to come or to keep for this connection.
+    bool owes(core::ConnectionId connection) const;
     // The world, told to the core; what it decides is performed.
     void happened(const core::Event& event);
 

@@ -26,6 +26,7 @@ class EventStream {
     bool reaches_back_to(std::int64_t since) const;
     // From now on; and first those after `since`.
     void subscribe(const core::Caller& caller, std::optional<std::int64_t> since);
+    bool subscribed(core::ConnectionId connection) const { return subscribers_.contains(connection); }
     void unsubscribe(core::ConnectionId connection) { subscribers_.erase(connection); }
 
   private:

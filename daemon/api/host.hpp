@@ -55,6 +55,9 @@ class Host {
     // From now on OwnerEnded is told when it ends. None: there is no such process (any more).
     virtual std::optional<Watched> watch_pid(std::int64_t pid) = 0;
     virtual std::optional<Watched> watch_pidfd(const core::ResourcePtr& pidfd) = 0;
+    // Looks whether the main has ended this very moment, and tells MainExited if so: whoever saw its sentinel readable
+    // finds the exit code.
+    virtual void refresh(core::ProcessId process) = 0;
     // A descriptor that is readable once the process's main has ended, and stays so. Null: out of descriptors.
     virtual core::ResourcePtr sentinel(core::ProcessId process) = 0;
 

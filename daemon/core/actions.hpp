@@ -45,7 +45,7 @@ struct ReleaseTree {
 // Nobody can ask for the record any more: its log goes, too.
 struct Forget {
     ProcessId id;
-    std::optional<std::string> log;
+    std::string log;  // empty: it has none
 };
 // Everything has ended: end what is stray, and leave.
 struct Leave {};

@@ -188,7 +188,7 @@ void Supervisor::remove(ProcessId id, Actions& actions) {
     if (const auto entry = owners_.find(owner); entry != owners_.end()) entry->second.processes.erase(id);
     timers_.set({Timers::Kind::life, static_cast<std::uint64_t>(id)}, std::nullopt);
     retention_.remove(id);
-    actions.push_back(Forget{id, process.log});
+    actions.push_back(Forget{id, process.log.value_or("")});
     // A pending wait that names it still gets its end.
     if (!process.waiters.empty()) closed_.emplace(id, std::move(process));
     processes_.erase(id);

@@ -52,7 +52,8 @@ std::vector<ProcessKey> Adopted::strays(const std::function<bool(TreeId)>& known
     return found;
 }
 
-std::vector<ProcessKey> descendants_of(const std::vector<pid_t>& roots, const std::function<bool(pid_t)>& keep) {
+std::vector<ProcessKey> descendants_of(const std::vector<pid_t>& roots,
+                                       const std::function<bool(pid_t)>& keep) {
     std::vector<ProcessKey> found;
     std::unordered_set<pid_t> seen(roots.begin(), roots.end());
     std::vector<pid_t> todo = roots;

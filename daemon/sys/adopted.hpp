@@ -1,11 +1,10 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <sys/types.h>
 #include <unordered_map>
 #include <vector>
 
@@ -25,8 +24,8 @@ struct ProcessKey {
 // Living and still the same process (a zombie is not living).
 bool is_alive(const ProcessKey& key);
 
-// The orphans that procd has adopted as their subreaper, and the tree that each came from. One small file is read a
-// refresh; what costs more is done once a process.
+// The orphans that procd has adopted as their subreaper, and the tree that each came from. One small file is
+// read a refresh; what costs more is done once a process.
 class Adopted {
   public:
     // Whose a process is; called when it is first seen. Empty: nobody can tell.
@@ -50,6 +49,7 @@ class Adopted {
 };
 
 // The processes below these by parentage, that keep() wants; not themselves.
-std::vector<ProcessKey> descendants_of(const std::vector<pid_t>& roots, const std::function<bool(pid_t)>& keep);
+std::vector<ProcessKey> descendants_of(const std::vector<pid_t>& roots,
+                                       const std::function<bool(pid_t)>& keep);
 
 }  // namespace procd::sys

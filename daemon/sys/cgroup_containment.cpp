@@ -1,82 +1,40 @@
 #include "daemon/sys/cgroup_containment.hpp"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
 #include <unordered_set>
 
+#include "daemon/sys/cgroup_instance.hpp"
 #include "daemon/sys/names.hpp"
 #include "daemon/sys/pidfd.hpp"
-#include "daemon/sys/spawn.hpp"
 
 namespace procd::sys {
 namespace {
 
-constexpr int k_max_passes = 16;          // of one signal; who forks faster than that meets SIGKILL later
-constexpr int k_max_ancestors = 64;       // looked at to find a process's tree
-constexpr int k_max_instance_groups = 1000;
+constexpr int k_max_passes = 16;            // of one signal; who forks faster than that meets SIGKILL later
+constexpr int k_max_ancestors = 64;         // looked at to find a process's tree
 constexpr std::size_t k_doomed_a_time = 8;  // groups tried again on each removal
 constexpr int k_farewell_tries = 100;
 constexpr std::chrono::milliseconds k_farewell_pause{2};
-
-// Groups that an instance left which was killed: "procd-<pid>" and "procd-<pid>-<n>" of nobody living. One that still holds
-// processes cannot be removed, and is left.
-void remove_stale_instances(const CgroupPlace& base) {
-    for (const std::string& group : groups_below(base.directory)) {
-        const std::string name = group.substr(std::min(group.size(), base.directory.size() + 1));
-        if (name.substr(0, 6) != "procd-" || name.find('/') != std::string::npos) continue;
-        const std::string pid = name.substr(6, name.find('-', 6) - 6);
-        const bool numeric = !pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos;
-        if (!numeric || ::access(("/proc/" + pid).c_str(), F_OK) == 0 || is_populated(group)) continue;
-        remove_group(group);
-    }
-}
-
-Result<CgroupPlace> make_instance_group(const CgroupPlace& base) {
-    const std::string name = "/procd-" + std::to_string(::getpid());
-    const std::string path = base.path == "/" ? "" : base.path;
-    for (int n = 1; n <= k_max_instance_groups; ++n) {
-        const std::string suffix = n == 1 ? name : name + "-" + std::to_string(n);
-        const std::string directory = base.directory + suffix;
-        if (::mkdir(directory.c_str(), 0755) == 0) return CgroupPlace{directory, path + suffix};
-        if (errno != EEXIST) return SysError{"mkdir", directory, errno};
-    }
-    return SysError{"mkdir", base.directory + name, EEXIST};
-}
-
-// Making a group is not yet to be allowed to put a process into it: that is the right on the common ancestor.
-Result<void> probe(const CgroupPlace& instance) {
-    const std::string directory = instance.directory + "/probe";
-    if (::mkdir(directory.c_str(), 0755) != 0) return SysError{"mkdir", directory, errno};
-    const UniqueFd group(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    auto born = group ? probe_birth(group.get()) : Result<void>(SysError{"open", directory, errno});
-    ::rmdir(directory.c_str());
-    if (!born) return SysError{"start a process in", directory, born.error().error};
-    return {};
-}
 
 }  // namespace
 
 Result<std::unique_ptr<Containment>> CgroupContainment::make(const CgroupPlace& base,
                                                              const std::string& socket_path) {
-    remove_stale_instances(base);
     auto instance = make_instance_group(base);
     if (!instance) return instance.error();
-    if (const auto usable = probe(*instance); !usable) {
-        remove_group(instance->directory);
-        return usable.error();
-    }
     return std::unique_ptr<Containment>(new CgroupContainment(std::move(*instance), socket_path));
 }
 
 CgroupContainment::~CgroupContainment() {
-    // The last process of a group may be on its way out still. What lives on (kept on purpose) keeps its group.
+    // The last process of a group may be on its way out still. What lives on (kept on purpose) keeps its
+    // group.
     for (int i = 0; i < k_farewell_tries && !remove_group(instance_.directory); ++i) {
         if (is_populated(instance_.directory) && i > k_farewell_tries / 10) return;
         std::this_thread::sleep_for(k_farewell_pause);
@@ -166,8 +124,8 @@ std::vector<pid_t> CgroupContainment::others_in_group(const Tree& tree) const {
     return pids;
 }
 
-// Brings tree.escaped up to date: what procd adopted and is of this tree, what descends from members (as far as given)
-// or from other escaped ones, and what was known before; in no group of ours, and alive.
+// Brings tree.escaped up to date: what procd adopted and is of this tree, what descends from members (as far
+// as given) or from other escaped ones, and what was known before; in no group of ours, and alive.
 void CgroupContainment::find_escaped(TreeId id, Tree& tree, const std::vector<pid_t>& members) {
     refresh_adopted();
     const auto add = [&tree](const ProcessKey& key) {
@@ -182,7 +140,8 @@ void CgroupContainment::find_escaped(TreeId id, Tree& tree, const std::vector<pi
     std::vector<pid_t> roots = members;
     for (const ProcessKey& key : tree.escaped) roots.push_back(key.pid);
     if (roots.empty()) return;
-    for (const ProcessKey& key : descendants_of(roots, [this](pid_t pid) { return !is_contained(pid); })) add(key);
+    for (const ProcessKey& key : descendants_of(roots, [this](pid_t pid) { return !is_contained(pid); }))
+        add(key);
 }
 
 void CgroupContainment::signal_main(const Tree& tree, int signal) const {
@@ -190,8 +149,8 @@ void CgroupContainment::signal_main(const Tree& tree, int signal) const {
 }
 
 bool CgroupContainment::signal_member(const Tree& tree, pid_t pid, int signal) const {
-    // First the descriptor, then the look: if the pid has passed to another process by now, either the descriptor is
-    // of the dead one, or the look finds the other outside of the group.
+    // First the descriptor, then the look: if the pid has passed to another process by now, either the
+    // descriptor is of the dead one, or the look finds the other outside of the group.
     const auto pidfd = open_pidfd(pid);
     if (!pidfd) return false;
     const auto path = cgroup_of(pid);
@@ -257,7 +216,8 @@ std::size_t CgroupContainment::count_rest(TreeId id) {
     std::size_t members = 0;
     if (is_populated(tree.place.directory)) {
         members = others_in_group(tree).size();
-        // Populated by nobody that is listed: somebody in the last steps of an exit, or outside of this pid namespace.
+        // Populated by nobody that is listed: somebody in the last steps of an exit, or outside of this pid
+        // namespace.
         if (members == 0 && tree.reaped && is_populated(tree.place.directory)) members = 1;
     }
     find_escaped(id, tree, {});

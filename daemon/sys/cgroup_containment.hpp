@@ -11,10 +11,10 @@
 
 namespace procd::sys {
 
-// A cgroup a tree, all of them below one group of this instance: <own>/procd-<pid>/<id>-<name>. A process is born
-// in its tree's group and everything it starts stays there, whatever it does to its session, environment or
-// parentage. Only somebody with rights on the hierarchy can move a process out (a login manager does); who was
-// moved is found among what procd adopts, by session, by environment and by parentage.
+// A cgroup a tree, all of them below one group of this instance: <own>/procd-<pid>/<id>-<name>. A process is
+// born in its tree's group and everything it starts stays there, whatever it does to its session, environment
+// or parentage. Only somebody with rights on the hierarchy can move a process out (a login manager does); who
+// was moved is found among what procd adopts, by session, by environment and by parentage.
 class CgroupContainment : public Containment {
   public:
     // base: the group to make the instance's group in.

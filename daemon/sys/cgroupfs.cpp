@@ -1,21 +1,21 @@
 #include "daemon/sys/cgroupfs.hpp"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <charconv>
+#include <dirent.h>
+#include <fcntl.h>
 #include <memory>
 #include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/sys/procfs.hpp"
 
 namespace procd::sys {
 namespace {
 
-constexpr int k_max_kill_passes = 32;  // where cgroup.kill is missing; the group is frozen, so one mostly does
+constexpr int k_max_kill_passes =
+    32;  // where cgroup.kill is missing; the group is frozen, so one mostly does
 
 struct CgroupMount {
     std::string root;  // what of the hierarchy is mounted
@@ -55,7 +55,8 @@ std::vector<CgroupMount> cgroup_mounts(std::string_view mountinfo) {
         const auto words = split(line, ' ');
         for (std::size_t i = 6; i + 1 < words.size(); ++i) {
             if (words[i] != "-") continue;
-            if (words[i + 1] == "cgroup2") mounts.push_back({unescape_octal(words[3]), unescape_octal(words[4])});
+            if (words[i + 1] == "cgroup2")
+                mounts.push_back({unescape_octal(words[3]), unescape_octal(words[4])});
             break;
         }
     }
@@ -80,20 +81,13 @@ bool write_file(const std::string& path, std::string_view text) {
 }
 
 void collect_groups(const std::string& directory, std::vector<std::string>& groups) {
-    if (DIR* const opened = ::opendir(directory.c_str())) {
-        const std::unique_ptr<DIR, void (*)(DIR*)> owner(opened, [](DIR* open) { ::closedir(open); });
-        while (const dirent* entry = ::readdir(opened)) {
-            const std::string_view name = entry->d_name;
-            if (entry->d_type != DT_DIR || name == "." || name == "..") continue;
-            collect_groups(directory + "/" + std::string(name), groups);
-        }
-    }
+    for (const std::string& child : child_groups(directory)) collect_groups(child, groups);
     groups.push_back(directory);
 }
 
 // Whether the group has no groups in it: the usual case, which the number of links tells without a listing.
 bool is_leaf(const std::string& directory) {
-    struct stat status{};
+    struct stat status {};
     return ::stat(directory.c_str(), &status) == 0 && status.st_nlink == 2;
 }
 
@@ -113,7 +107,8 @@ void append_processes(const std::string& directory, std::vector<pid_t>& pids) {
 
 bool is_within(std::string_view path, std::string_view group) {
     if (group == "/") return !path.empty() && path.front() == '/';
-    return path.substr(0, group.size()) == group && (path.size() == group.size() || path[group.size()] == '/');
+    return path.substr(0, group.size()) == group &&
+           (path.size() == group.size() || path[group.size()] == '/');
 }
 
 Result<CgroupPlace> find_own_group(std::string_view mountinfo, std::string_view own_path) {
@@ -160,6 +155,19 @@ UniqueFd watch_events(const std::string& directory) {
     return events;
 }
 
+std::vector<std::string> child_groups(const std::string& directory) {
+    std::vector<std::string> children;
+    DIR* const opened = ::opendir(directory.c_str());
+    if (opened == nullptr) return children;
+    const std::unique_ptr<DIR, void (*)(DIR*)> owner(opened, [](DIR* open) { ::closedir(open); });
+    while (const dirent* entry = ::readdir(opened)) {
+        const std::string_view name = entry->d_name;
+        if (entry->d_type == DT_DIR && name != "." && name != "..")
+            children.push_back(directory + "/" + entry->d_name);
+    }
+    return children;
+}
+
 std::vector<std::string> groups_below(const std::string& directory) {
     std::vector<std::string> groups;
     if (is_leaf(directory)) {
@@ -177,7 +185,10 @@ std::vector<pid_t> processes_in(const std::string& directory) {
 }
 
 void kill_group(const std::string& directory, const std::function<void(pid_t)>& kill_one) {
-    if (write_file(directory + "/cgroup.kill", "1")) return;
+    if (!write_file(directory + "/cgroup.kill", "1")) kill_group_one_by_one(directory, kill_one);
+}
+
+void kill_group_one_by_one(const std::string& directory, const std::function<void(pid_t)>& kill_one) {
     write_file(directory + "/cgroup.freeze", "1");
     for (int pass = 0; pass < k_max_kill_passes; ++pass) {
         const auto pids = processes_in(directory);

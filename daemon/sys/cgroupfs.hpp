@@ -1,10 +1,9 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <functional>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <vector>
 
 #include "daemon/sys/result.hpp"
@@ -12,8 +11,8 @@
 
 namespace procd::sys {
 
-// The files of the unified cgroup hierarchy. A group is named twice: by its directory, and by its path in the hierarchy,
-// which /proc/PID/cgroup shows. They differ by where the hierarchy, or a part of it, is mounted.
+// The files of the unified cgroup hierarchy. A group is named twice: by its directory, and by its path in the
+// hierarchy, which /proc/PID/cgroup shows. They differ by where the hierarchy, or a part of it, is mounted.
 struct CgroupPlace {
     std::string directory;  // /sys/fs/cgroup/system.slice/x.service
     std::string path;       // /system.slice/x.service
@@ -31,12 +30,15 @@ Result<CgroupPlace> place_of_directory(const std::string& directory);
 bool is_populated(const std::string& directory);
 // Opens cgroup.events and reads it once, which arms EPOLLPRI.
 UniqueFd watch_events(const std::string& directory);
+// The groups directly below.
+std::vector<std::string> child_groups(const std::string& directory);
 // The directory itself and every group below, deepest first.
 std::vector<std::string> groups_below(const std::string& directory);
 // The processes of a group and of all below it.
 std::vector<pid_t> processes_in(const std::string& directory);
 // SIGKILL to all of it. Where the kernel has no cgroup.kill: frozen, killed one by one, thawed.
 void kill_group(const std::string& directory, const std::function<void(pid_t)>& kill_one);
+void kill_group_one_by_one(const std::string& directory, const std::function<void(pid_t)>& kill_one);
 // Removes the group and those below. False: something lives in it still.
 bool remove_group(const std::string& directory);
 

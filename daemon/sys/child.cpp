@@ -1,15 +1,14 @@
 #include "daemon/sys/child.hpp"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
-#include <cerrno>
-
 #include "daemon/sys/raw_syscall.hpp"
 
-// This runs in a process that shares procd's memory while one of procd's threads sleeps. Raw system calls only: no
-// allocation, no lock, no libc state. Every function answers 0 or -errno.
+// This runs in a process that shares procd's memory while one of procd's threads sleeps. Raw system calls
+// only: no allocation, no lock, no libc state. Every function answers 0 or -errno.
 
 namespace procd::sys {
 namespace {
@@ -17,7 +16,8 @@ namespace {
 constexpr int k_last_signal = 64;
 
 PROCD_NO_SANITIZE void reset_signals() {
-    // The clone cleared the handlers; what procd ignores would stay ignored. All zero is SIG_DFL, no flags, no mask.
+    // The clone cleared the handlers; what procd ignores would stay ignored. All zero is SIG_DFL, no flags,
+    // no mask.
     const long defaults[8] = {};
     for (int signal = 1; signal <= k_last_signal; ++signal) {
         if (signal == SIGKILL || signal == SIGSTOP) continue;
@@ -78,8 +78,8 @@ PROCD_NO_SANITIZE long become_user(const Credentials& user) {
 PROCD_NO_SANITIZE long open_file(const ChildFile& file, int target) {
     if (file.path == nullptr) return 0;
     // Never a controlling terminal, and never asleep on a FIFO that nobody else has opened.
-    const long fd = raw_syscall(SYS_openat, AT_FDCWD, as_argument(file.path), file.flags | O_NOCTTY | O_NONBLOCK,
-                                0666);
+    const long fd =
+        raw_syscall(SYS_openat, AT_FDCWD, as_argument(file.path), file.flags | O_NOCTTY | O_NONBLOCK, 0666);
     if (fd < 0) return fd;
     const long flags = raw_syscall(SYS_fcntl, fd, F_GETFL);
     if (flags >= 0) raw_syscall(SYS_fcntl, fd, F_SETFL, flags & ~static_cast<long>(O_NONBLOCK));

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstddef>
+#include <sys/types.h>
 
 #include "daemon/sys/spawn.hpp"
 

@@ -67,9 +67,13 @@ ChildStack::~ChildStack() {
     if (base_ != nullptr) ::munmap(base_, page_ + k_stack_bytes);
 }
 
-std::uint64_t ChildStack::base() const { return reinterpret_cast<std::uint64_t>(base_) + page_; }
+std::uint64_t ChildStack::base() const {
+    return reinterpret_cast<std::uint64_t>(base_) + page_;
+}
 
-std::uint64_t ChildStack::size() const { return k_stack_bytes; }
+std::uint64_t ChildStack::size() const {
+    return k_stack_bytes;
+}
 
 ChildStack& ChildStack::of_thread() {
     static thread_local ChildStack stack;

@@ -7,9 +7,9 @@ struct clone_args;
 
 namespace procd::sys {
 
-// clone3(2) with a child that runs entry(argument) on the stack named in the arguments. A child that shares the
-// caller's memory must not share its stack frame: both would return through it. Returns in the caller only: the
-// child's pid, or -errno. entry must not return.
+// clone3(2) with a child that runs entry(argument) on the stack named in the arguments. A child that shares
+// the caller's memory must not share its stack frame: both would return through it. Returns in the caller
+// only: the child's pid, or -errno. entry must not return.
 long clone_on_stack(clone_args& arguments, void (*entry)(void*), void* argument);
 
 // The stack of the children of one thread, one after the other: the thread sleeps while a child uses it.

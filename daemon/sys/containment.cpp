@@ -1,10 +1,9 @@
 #include "daemon/sys/containment.hpp"
 
-#include <sys/prctl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <string_view>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include "daemon/sys/cgroup_containment.hpp"
 #include "daemon/sys/cgroupfs.hpp"
@@ -30,12 +29,14 @@ bool rearm_empty_watch(int watch) {
                           std::string_view::npos;
 }
 
-Result<std::unique_ptr<Containment>> make_containment(const std::string& kind, const ContainmentConfig& config) {
+Result<std::unique_ptr<Containment>> make_containment(const std::string& kind,
+                                                      const ContainmentConfig& config) {
     if (kind != "auto" && kind != "cgroup" && kind != "subreaper") {
         return SysError{"no such containment:", kind, EINVAL};
     }
     // Orphans come to procd, not to init: under both kinds, that is how what got away is found.
-    if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return SysError{"prctl", "PR_SET_CHILD_SUBREAPER", errno};
+    if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
+        return SysError{"prctl", "PR_SET_CHILD_SUBREAPER", errno};
     if (kind == "subreaper") return make_subreaper_containment(config, "");
 
     auto containment = make_cgroup_containment(config);

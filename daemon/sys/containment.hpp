@@ -1,12 +1,11 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "daemon/sys/result.hpp"
@@ -19,14 +18,14 @@ using TreeId = std::int64_t;  // the process id (the `id` of the protocol)
 // The main process of a tree, as the containment needs to know it.
 struct TreeMain {
     pid_t pid = 0;
-    int pidfd = -1;                  // borrowed; -1 after it was reaped
-    std::uint64_t start_time = 0;    // field 22 of /proc/PID/stat
+    int pidfd = -1;                // borrowed; -1 after it was reaped
+    std::uint64_t start_time = 0;  // field 22 of /proc/PID/stat
     uid_t uid = 0;
 };
 
 // Where a tree's processes are found, signalled and proved gone. Two kinds: a cgroup a tree (exact), and
-// subreaper + sweep (best effort, docs/containment.md says what can escape). Not thread-safe: the loop's thread
-// only, except open_group's descriptor, which the spawner uses.
+// subreaper + sweep (best effort, docs/containment.md says what can escape). Not thread-safe: the loop's
+// thread only, except open_group's descriptor, which the spawner uses.
 class Containment {
   public:
     virtual ~Containment() = default;
@@ -48,26 +47,30 @@ class Containment {
     virtual void signal_tree(TreeId id, int signal, bool main_only) = 0;
     // cgroup.kill, and SIGKILL to the main by pidfd; under subreaper SIGKILL to all found, in passes.
     virtual void kill_tree(TreeId id) = 0;
-    // How many live (not zombie) members besides the main. 0 after main_reaped: the tree is empty. Includes those that another manager
-    // moved out of the group (found as children procd adopted, or by environment PROCD_ID+PROCD_SOCKET or session).
+    // How many live (not zombie) members besides the main. 0 after main_reaped: the tree is empty. Includes
+    // those that another manager moved out of the group (found as children procd adopted, or by environment
+    // PROCD_ID+PROCD_SOCKET or session).
     virtual std::size_t count_rest(TreeId id) = 0;
-    // A descriptor that becomes ready (EPOLLPRI, cgroup.events) when the group may have become empty; empty: there is
-    // none, poll. Each time it was ready, rearm_empty_watch.
+    // A descriptor that becomes ready (EPOLLPRI, cgroup.events) when the group may have become empty; empty:
+    // there is none, poll. Each time it was ready, rearm_empty_watch.
     virtual UniqueFd empty_watch(TreeId id) = 0;
     // Removes the empty group. The id is forgotten.
     virtual void remove(TreeId id) = 0;
 
     // The tree that a process belongs to by kernel facts (its cgroup, else its ancestry and session), if any.
     virtual std::optional<TreeId> tree_of(pid_t pid) = 0;
-    // Living processes that procd adopted and that belong to no tree known: listed, and ended when procd stops.
+    // Living processes that procd adopted and that belong to no tree known: listed, and ended when procd
+    // stops.
     virtual std::vector<pid_t> strays() = 0;
     // SIGKILL to each stray, by pidfd. Returns how many.
     virtual std::size_t kill_strays() = 0;
 };
 
 struct ContainmentConfig {
-    std::string socket_path;  // what children see as PROCD_SOCKET: tells this instance's processes in an environment
-    std::string cgroup_mount_override;  // a cgroup2 directory to work below; empty: procd's own group, by mountinfo
+    std::string
+        socket_path;  // what children see as PROCD_SOCKET: tells this instance's processes in an environment
+    std::string
+        cgroup_mount_override;  // a cgroup2 directory to work below; empty: procd's own group, by mountinfo
 };
 
 // Reads what empty_watch gave, so that its next change is reported. Whether the group is populated now.
@@ -75,6 +78,7 @@ bool rearm_empty_watch(int watch);
 
 // kind: "auto", "cgroup", "subreaper". auto falls back to subreaper and says why in description().
 // "cgroup" where none is writable is an error that names the directory and the errno.
-Result<std::unique_ptr<Containment>> make_containment(const std::string& kind, const ContainmentConfig& config);
+Result<std::unique_ptr<Containment>> make_containment(const std::string& kind,
+                                                      const ContainmentConfig& config);
 
 }  // namespace procd::sys

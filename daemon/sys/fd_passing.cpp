@@ -1,11 +1,10 @@
 #include "daemon/sys/fd_passing.hpp"
 
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <poll.h>
+#include <sys/socket.h>
 
 namespace procd::sys {
 namespace {
@@ -15,7 +14,8 @@ struct ControlBuffer {
 };
 
 void take_descriptors(msghdr& message, std::vector<UniqueFd>& fds) {
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
         const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (std::size_t i = 0; i < count; ++i) {
@@ -54,7 +54,8 @@ Result<Received> receive(int socket, std::span<char> buffer) {
 }
 
 Result<ssize_t> send(int socket, std::span<const char> bytes, std::span<const int> fds) {
-    if (fds.size() > k_max_fds_a_message) return SysError{"sendmsg", std::to_string(fds.size()) + " descriptors", EINVAL};
+    if (fds.size() > k_max_fds_a_message)
+        return SysError{"sendmsg", std::to_string(fds.size()) + " descriptors", EINVAL};
     ControlBuffer control;
     iovec vector{const_cast<char*>(bytes.data()), bytes.size()};
     msghdr message{};

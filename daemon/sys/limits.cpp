@@ -1,11 +1,10 @@
 #include "daemon/sys/limits.hpp"
 
-#include <sys/resource.h>
-
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <string>
+#include <sys/resource.h>
 
 #include "daemon/sys/procfs.hpp"
 
@@ -77,7 +76,9 @@ bool to_limit(std::string_view word, std::uint64_t& value) {
 
 }  // namespace
 
-std::span<const LimitName> limit_names() { return k_names; }
+std::span<const LimitName> limit_names() {
+    return k_names;
+}
 
 std::optional<int> resource_named(std::string_view name) {
     for (const LimitName& entry : k_names) {
@@ -127,7 +128,8 @@ std::vector<ResourceLimit> parse_limits(std::string_view text) {
             if (line[title.text.size()] != ' ') continue;
             std::string_view rest = line.substr(title.text.size());
             ResourceLimit limit{title.resource, 0, 0};
-            if (to_limit(next_word(rest), limit.soft) && to_limit(next_word(rest), limit.hard)) limits.push_back(limit);
+            if (to_limit(next_word(rest), limit.soft) && to_limit(next_word(rest), limit.hard))
+                limits.push_back(limit);
         }
         if (end == std::string_view::npos) break;
         text.remove_prefix(end + 1);

@@ -1,11 +1,10 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <sys/types.h>
 #include <vector>
 
 #include "daemon/sys/result.hpp"
@@ -22,7 +21,8 @@ std::span<const LimitName> limit_names();
 std::optional<int> resource_named(std::string_view name);
 std::string_view name_of_resource(int resource);  // empty: unknown
 
-// procd wants many descriptors, its children what they would have had: sets soft to hard, and returns what was before.
+// procd wants many descriptors, its children what they would have had: sets soft to hard, and returns what
+// was before.
 Result<ResourceLimit> raise_nofile();
 // The limits of another process.
 Result<std::vector<ResourceLimit>> limits_of(pid_t pid);

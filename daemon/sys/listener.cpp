@@ -1,5 +1,7 @@
 #include "daemon/sys/listener.hpp"
 
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -7,9 +9,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "daemon/sys/users.hpp"
 
@@ -38,7 +37,7 @@ Result<void> make_directory(const std::string& directory, bool make_parents) {
         return {};
     }
     if (errno != EEXIST) return SysError{"mkdir", directory, errno};
-    struct stat status{};
+    struct stat status {};
     if (::stat(directory.c_str(), &status) != 0) return SysError{"stat", directory, errno};
     if (!S_ISDIR(status.st_mode)) return SysError{"mkdir", directory, ENOTDIR};
     return {};
@@ -61,7 +60,7 @@ Result<sockaddr_un> address_of(const std::string& path) {
 
 // Makes way for a new socket. A socket that nobody listens on is litter; anything else is somebody's.
 Result<void> clear_way(const std::string& path) {
-    struct stat status{};
+    struct stat status {};
     if (::lstat(path.c_str(), &status) != 0) {
         if (errno == ENOENT) return {};
         return SysError{"lstat", path, errno};
@@ -80,8 +79,8 @@ std::string holder_of(int lock) {
 }
 
 bool same_file(int fd, const std::string& path) {
-    struct stat open{};
-    struct stat named{};
+    struct stat open {};
+    struct stat named {};
     return ::fstat(fd, &open) == 0 && ::lstat(path.c_str(), &named) == 0 && open.st_dev == named.st_dev &&
            open.st_ino == named.st_ino;
 }
@@ -95,7 +94,8 @@ Result<void> Listener::take_lock() {
         if (!lock) return SysError{"open", path, errno};
         if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
             if (errno != EWOULDBLOCK) return SysError{"flock", path, errno};
-            return SysError{"another procd (pid " + holder_of(lock.get()) + ") already serves", config_.path, 0};
+            return SysError{"another procd (pid " + holder_of(lock.get()) + ") already serves", config_.path,
+                            0};
         }
         // The former holder may have removed the file between our open and our lock.
         if (!same_file(lock.get(), path)) continue;
@@ -110,7 +110,7 @@ Result<void> Listener::take_lock() {
 }
 
 bool Listener::note_place() {
-    struct stat status{};
+    struct stat status {};
     if (::lstat(config_.path.c_str(), &status) != 0) return false;
     device_ = status.st_dev;
     inode_ = status.st_ino;
@@ -146,7 +146,8 @@ Result<void> Listener::bind() {
 Result<Listener> Listener::open(const ListenerConfig& config) {
     // Before anything is made.
     if (const auto address = address_of(config.path); !address) return address.error();
-    if (auto made = make_directory(directory_of(config.path), config.make_parents); !made) return made.error();
+    if (auto made = make_directory(directory_of(config.path), config.make_parents); !made)
+        return made.error();
     Listener listener;
     listener.config_ = config;
     if (auto locked = listener.take_lock(); !locked) return locked.error();
@@ -165,7 +166,8 @@ Result<Listener> Listener::adopt(UniqueFd socket) {
     if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
         return SysError{"getsockname", "", errno};
     }
-    if (address.sun_family != AF_UNIX) return SysError{"use the descriptor passed,", "which is no UNIX socket", EINVAL};
+    if (address.sun_family != AF_UNIX)
+        return SysError{"use the descriptor passed,", "which is no UNIX socket", EINVAL};
     const int flags = ::fcntl(socket.get(), F_GETFL);
     ::fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK);
     ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
@@ -200,7 +202,7 @@ void Listener::leave() {
 }
 
 bool Listener::in_place() const {
-    struct stat status{};
+    struct stat status {};
     return ::lstat(config_.path.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
 }
 

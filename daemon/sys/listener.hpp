@@ -1,9 +1,8 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <optional>
 #include <string>
+#include <sys/types.h>
 
 #include "daemon/sys/result.hpp"
 #include "daemon/sys/unique_fd.hpp"
@@ -13,13 +12,13 @@ namespace procd::sys {
 struct ListenerConfig {
     std::string path;           // of the socket
     mode_t mode = 0600;         // of the socket
-    std::string group;          // of the socket; empty: procd's own
+    std::string group{};        // of the socket; empty: procd's own
     bool make_parents = false;  // make what is missing above the socket's directory too
 };
 
-// procd's socket in the file system. One procd a socket: "<path>.lock" is held by flock(2) for life, so there is
-// never a question of who serves it, and nobody is asked by connecting. The socket's directory is made if it is
-// missing (0700, for root 0755). What lies at the path and is no socket is never removed.
+// procd's socket in the file system. One procd a socket: "<path>.lock" is held by flock(2) for life, so there
+// is never a question of who serves it, and nobody is asked by connecting. The socket's directory is made if
+// it is missing (0700, for root 0755). What lies at the path and is no socket is never removed.
 class Listener {
   public:
     static Result<Listener> open(const ListenerConfig& config);
@@ -41,7 +40,8 @@ class Listener {
     bool in_place() const;
     // Binds again where the socket was removed. fd() is another one afterwards.
     Result<void> rebind();
-    // Readable when something was removed from or renamed in the directory, or the directory itself. Empty: not possible.
+    // Readable when something was removed from or renamed in the directory, or the directory itself. Empty:
+    // not possible.
     UniqueFd watch() const;
 
     // Closes without removing anything: the files go on to be served by another program in this process.

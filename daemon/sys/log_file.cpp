@@ -1,10 +1,9 @@
 #include "daemon/sys/log_file.hpp"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 #include "daemon/sys/names.hpp"
 
@@ -18,18 +17,19 @@ constexpr int k_max_tries = 10000;
 Result<void> make_log_dir(const std::string& directory) {
     const mode_t mode = ::geteuid() == 0 ? 0711 : 0700;
     if (::mkdir(directory.c_str(), mode) == 0) {
-        if (::chmod(directory.c_str(), mode) != 0) return SysError{"chmod", directory, errno};  // whatever the umask
+        if (::chmod(directory.c_str(), mode) != 0)
+            return SysError{"chmod", directory, errno};  // whatever the umask
         return {};
     }
     if (errno != EEXIST) return SysError{"mkdir", directory, errno};
-    struct stat status{};
+    struct stat status {};
     if (::stat(directory.c_str(), &status) != 0) return SysError{"stat", directory, errno};
     if (!S_ISDIR(status.st_mode)) return SysError{"mkdir", directory, ENOTDIR};
     return {};
 }
 
-Result<LogFile> create_log_file(const std::string& directory, std::int64_t id, const std::string& name, uid_t uid,
-                                gid_t gid) {
+Result<LogFile> create_log_file(const std::string& directory, std::int64_t id, const std::string& name,
+                                uid_t uid, gid_t gid) {
     constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY;
     const std::string base = directory + "/" + group_name(id, name);
     for (int n = 0; n < k_max_tries; ++n) {
@@ -47,6 +47,10 @@ Result<LogFile> create_log_file(const std::string& directory, std::int64_t id, c
         return log;
     }
     return SysError{"open", base + ".log", EEXIST};
+}
+
+void remove_log_file(const std::string& path) {
+    ::unlink(path.c_str());
 }
 
 }  // namespace procd::sys

@@ -1,9 +1,8 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
+#include <sys/types.h>
 
 #include "daemon/sys/result.hpp"
 #include "daemon/sys/unique_fd.hpp"
@@ -19,7 +18,10 @@ struct LogFile {
 Result<void> make_log_dir(const std::string& directory);
 // A new file "<id>-<escaped name>.log" of the user's, 0600. One that is there already stays: then it is
 // "<id>-<escaped name>.<n>.log".
-Result<LogFile> create_log_file(const std::string& directory, std::int64_t id, const std::string& name, uid_t uid,
-                                gid_t gid);
+Result<LogFile> create_log_file(const std::string& directory, std::int64_t id, const std::string& name,
+                                uid_t uid, gid_t gid);
+
+// Removes it; a path that leads elsewhere by now loses its own name only (unlink(2) follows no link).
+void remove_log_file(const std::string& path);
 
 }  // namespace procd::sys

@@ -6,8 +6,8 @@
 
 namespace procd::sys {
 
-// A name as one component of a path: letters, digits, "_", "." and "-" stay, every other byte becomes \xHH, and so
-// does a leading dot. Cut, never inside a \xHH, to what fits in limit bytes.
+// A name as one component of a path: letters, digits, "_", "." and "-" stay, every other byte becomes \xHH,
+// and so does a leading dot. Cut, never inside a \xHH, to what fits in limit bytes.
 std::string escape_name(std::string_view name, std::size_t limit);
 
 // "7-web": what a process's group is called.

@@ -1,8 +1,9 @@
 #include "daemon/sys/notify.hpp"
 
-#include <systemd/sd-daemon.h>
-
 #include <cstdlib>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
 
 namespace procd::sys {
 
@@ -13,8 +14,18 @@ std::vector<UniqueFd> listen_fds() {
     return fds;
 }
 
-void notify(const std::string& state) { ::sd_notify(0, state.c_str()); }
+void notify(const std::string& state) {
+    ::sd_notify(0, state.c_str());
+}
 
-bool has_service_manager() { return std::getenv("NOTIFY_SOCKET") != nullptr; }
+bool has_service_manager() {
+    return std::getenv("NOTIFY_SOCKET") != nullptr;
+}
+
+void tell_ready(int fd) {
+    // A starter that no longer waits is no reason not to serve.
+    [[maybe_unused]] const ssize_t written = ::write(fd, "\n", 1);
+    ::close(fd);
+}
 
 }  // namespace procd::sys

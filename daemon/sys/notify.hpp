@@ -7,8 +7,8 @@
 
 namespace procd::sys {
 
-// What the service manager that started procd passed and wants to hear. Children never see its variables: their
-// environment is made from their plan.
+// What the service manager that started procd passed and wants to hear. Children never see its variables:
+// their environment is made from their plan.
 
 // The sockets passed, close-on-exec. Once only: the variables are unset.
 std::vector<UniqueFd> listen_fds();
@@ -16,5 +16,8 @@ std::vector<UniqueFd> listen_fds();
 void notify(const std::string& state);
 // Whether somebody listens.
 bool has_service_manager();
+
+// Writes a newline to a descriptor that procd's starter waits on, and closes it.
+void tell_ready(int fd);
 
 }  // namespace procd::sys

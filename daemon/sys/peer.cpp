@@ -1,8 +1,7 @@
 #include "daemon/sys/peer.hpp"
 
-#include <sys/socket.h>
-
 #include <cerrno>
+#include <sys/socket.h>
 
 #include "daemon/sys/pidfd.hpp"
 #include "daemon/sys/procfs.hpp"

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <sys/types.h>
-
 #include <vector>
 
 #include "daemon/sys/result.hpp"
@@ -20,11 +19,11 @@ struct Peer {
 Result<Peer> peer_of(int socket);
 
 enum class PeerPidfd {
-    best,     // the kernel's own (SO_PEERPIDFD), where it has that
-    by_pid,   // pidfd_open of the peer's pid: what older kernels are left with
+    best,    // the kernel's own (SO_PEERPIDFD), where it has that
+    by_pid,  // pidfd_open of the peer's pid: what older kernels are left with
 };
-// A pidfd of the peer. by_pid: ESRCH where the pid is free or belongs to somebody of another uid by now; a peer that
-// died just before, and whose pid went to another process of the same user, cannot be told from it.
+// A pidfd of the peer. by_pid: ESRCH where the pid is free or belongs to somebody of another uid by now; a
+// peer that died just before, and whose pid went to another process of the same user, cannot be told from it.
 Result<UniqueFd> peer_pidfd(int socket, const Peer& peer, PeerPidfd how = PeerPidfd::best);
 bool supports_peer_pidfd();
 

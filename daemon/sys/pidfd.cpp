@@ -1,5 +1,7 @@
 #include "daemon/sys/pidfd.hpp"
 
+#include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -7,9 +9,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdlib>
 
 #include "daemon/sys/procfs.hpp"
 
@@ -62,8 +61,8 @@ bool signal_process(pid_t pid, std::uint64_t start, int signal) {
 
 std::optional<Exit> reap(int pidfd) {
     siginfo_t info{};
-    // WNOHANG always: a reactor makes the descriptor non-blocking, and then a waiting call is refused. It also
-    // means that success may be "not yet", with si_pid 0.
+    // WNOHANG always: a reactor makes the descriptor non-blocking, and then a waiting call is refused. It
+    // also means that success may be "not yet", with si_pid 0.
     while (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG) != 0) {
         if (errno != EINTR) return std::nullopt;
     }

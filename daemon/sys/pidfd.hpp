@@ -1,9 +1,8 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <optional>
+#include <sys/types.h>
 
 #include "daemon/sys/result.hpp"
 #include "daemon/sys/unique_fd.hpp"
@@ -15,7 +14,8 @@ namespace procd::sys {
 Result<UniqueFd> open_pidfd(pid_t pid);
 // SysError with ESRCH where the process is gone.
 Result<void> send_signal(int pidfd, int signal);
-// Signals the process that had this pid and this start time (0: any), and no other. False: it is gone, or it may not be.
+// Signals the process that had this pid and this start time (0: any), and no other. False: it is gone, or it
+// may not be.
 bool signal_process(pid_t pid, std::uint64_t start_time, int signal);
 
 // How a process ended.
@@ -27,8 +27,8 @@ struct Exit {
 };
 // Reaps a child of this process. Empty: it still runs (or is not this process's child, or was reaped before).
 std::optional<Exit> reap(int pidfd);
-// How a process ended that is another's child, or was reaped by another: from the pidfd itself, where the kernel
-// keeps it (6.15).
+// How a process ended that is another's child, or was reaped by another: from the pidfd itself, where the
+// kernel keeps it (6.15).
 std::optional<Exit> recorded_exit(int pidfd);
 
 // True when it has ended, reaped or not.

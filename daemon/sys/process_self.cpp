@@ -1,11 +1,10 @@
 #include "daemon/sys/process_self.hpp"
 
+#include <algorithm>
+#include <filesystem>
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <filesystem>
 
 #include "daemon/sys/procfs.hpp"
 
@@ -25,7 +24,21 @@ std::optional<std::string> link_target(const std::string& path) {
 
 }  // namespace
 
-std::string boot_id() { return first_line(read_kernel_file("/proc/sys/kernel/random/boot_id")); }
+pid_t own_pid() {
+    return ::getpid();
+}
+
+uid_t own_uid() {
+    return ::geteuid();
+}
+
+gid_t own_gid() {
+    return ::getegid();
+}
+
+std::string boot_id() {
+    return first_line(read_kernel_file("/proc/sys/kernel/random/boot_id"));
+}
 
 std::string comm_of(pid_t pid) {
     // From stat, not from comm: a name may contain a newline.
@@ -44,9 +57,13 @@ std::vector<std::string> command_of(pid_t pid) {
     return words;
 }
 
-std::optional<std::string> cwd_of(pid_t pid) { return link_target("/proc/" + std::to_string(pid) + "/cwd"); }
+std::optional<std::string> cwd_of(pid_t pid) {
+    return link_target("/proc/" + std::to_string(pid) + "/cwd");
+}
 
-std::optional<std::string> own_executable() { return link_target("/proc/self/exe"); }
+std::optional<std::string> own_executable() {
+    return link_target("/proc/self/exe");
+}
 
 std::optional<std::string> real_path(const std::string& path) {
     char* const resolved = ::realpath(path.c_str(), nullptr);

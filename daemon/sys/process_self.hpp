@@ -1,17 +1,19 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <optional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace procd::sys {
 
 // Small facts about this machine and its processes, for people to read.
 
-std::string boot_id();  // empty: unknown
-std::string comm_of(pid_t pid);  // empty: gone
+pid_t own_pid();
+uid_t own_uid();  // effective
+gid_t own_gid();
+std::string boot_id();                           // empty: unknown
+std::string comm_of(pid_t pid);                  // empty: gone
 std::vector<std::string> command_of(pid_t pid);  // empty: gone, or a zombie
 std::optional<std::string> cwd_of(pid_t pid);
 // This program's own file, as it is in the file system now.

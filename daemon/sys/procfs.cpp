@@ -1,14 +1,13 @@
 #include "daemon/sys/procfs.hpp"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <dirent.h>
+#include <fcntl.h>
 #include <memory>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/sys/unique_fd.hpp"
 
@@ -20,7 +19,9 @@ constexpr unsigned k_pf_forknoexec = 0x00000040;
 constexpr unsigned k_pf_kthread = 0x00200000;
 constexpr std::size_t k_environment_bytes = 8 << 20;  // more than execve takes
 
-std::string proc_path(pid_t pid, const char* file) { return "/proc/" + std::to_string(pid) + "/" + file; }
+std::string proc_path(pid_t pid, const char* file) {
+    return "/proc/" + std::to_string(pid) + "/" + file;
+}
 
 template <class Number>
 bool to_number(std::string_view text, Number& number, int base = 10) {
@@ -74,9 +75,15 @@ std::optional<std::string_view> field(std::string_view text, std::string_view na
 
 }  // namespace
 
-bool ProcessStat::is_exiting() const { return (flags & k_pf_exiting) != 0 || is_dead(); }
-bool ProcessStat::never_execed() const { return (flags & k_pf_forknoexec) != 0; }
-bool ProcessStat::is_kernel_thread() const { return (flags & k_pf_kthread) != 0; }
+bool ProcessStat::is_exiting() const {
+    return (flags & k_pf_exiting) != 0 || is_dead();
+}
+bool ProcessStat::never_execed() const {
+    return (flags & k_pf_forknoexec) != 0;
+}
+bool ProcessStat::is_kernel_thread() const {
+    return (flags & k_pf_kthread) != 0;
+}
 
 std::optional<std::string> read_kernel_file(const std::string& path, std::size_t limit) {
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
@@ -127,7 +134,9 @@ std::optional<ProcessStat> read_stat(pid_t pid) {
     return text ? parse_stat(*text) : std::nullopt;
 }
 
-std::vector<pid_t> all_pids() { return numbers_in("/proc"); }
+std::vector<pid_t> all_pids() {
+    return numbers_in("/proc");
+}
 
 std::vector<pid_t> children_of(pid_t pid) {
     const std::string tasks = proc_path(pid, "task");
@@ -143,7 +152,8 @@ std::vector<pid_t> children_of(pid_t pid) {
 
 std::vector<pid_t> adopted_children() {
     const pid_t self = ::getpid();
-    if (const auto list = read_kernel_file("/proc/self/task/" + std::to_string(self) + "/children", 64 << 20)) {
+    if (const auto list =
+            read_kernel_file("/proc/self/task/" + std::to_string(self) + "/children", 64 << 20)) {
         return parse_pids(*list);
     }
     std::vector<pid_t> children;
@@ -213,7 +223,7 @@ std::optional<Restrictions> restrictions_of(pid_t pid) {
 }
 
 std::optional<std::uint64_t> namespace_of(pid_t pid, const std::string& kind) {
-    struct stat status{};
+    struct stat status {};
     if (::stat(proc_path(pid, ("ns/" + kind).c_str()).c_str(), &status) != 0) return std::nullopt;
     return status.st_ino;
 }

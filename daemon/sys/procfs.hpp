@@ -1,17 +1,16 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <vector>
 
 namespace procd::sys {
 
-// What /proc tells about a process. Everything here can be out of date when it returns: who acts on a pid holds a
-// pidfd first and looks at the start time after.
+// What /proc tells about a process. Everything here can be out of date when it returns: who acts on a pid
+// holds a pidfd first and looks at the start time after.
 
 struct ProcessStat {
     pid_t pid = 0;
@@ -23,8 +22,8 @@ struct ProcessStat {
     std::uint64_t start_time = 0;  // clock ticks since boot
 
     bool is_dead() const { return state == 'Z' || state == 'X' || state == 'x'; }
-    bool is_exiting() const;       // has begun to exit, by itself or by a signal
-    bool never_execed() const;     // a fork that is still its parent's program
+    bool is_exiting() const;    // has begun to exit, by itself or by a signal
+    bool never_execed() const;  // a fork that is still its parent's program
     bool is_kernel_thread() const;
 };
 
@@ -36,7 +35,8 @@ std::vector<pid_t> all_pids();
 // The children of all threads of a process.
 std::vector<pid_t> children_of(pid_t pid);
 // What this process has adopted: the kernel gives orphans to the main thread. What the spawner threads have
-// cloned is in lists of their own. Where the kernel has no such lists: every child of this process that has exec'd.
+// cloned is in lists of their own. Where the kernel has no such lists: every child of this process that has
+// exec'd.
 std::vector<pid_t> adopted_children();
 // Whether the calling thread has no children. False where that cannot be told.
 bool thread_is_childless();

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <sys/syscall.h>
-
 #include <cstddef>
+#include <sys/syscall.h>
 
 // System calls without libc: no errno, no cancellation point, no interceptor. For the code between clone3 and
 // execve, which shares its memory with a sleeping thread of procd's.
@@ -38,16 +37,15 @@ PROCD_NO_SANITIZE inline long raw_syscall(long number, long a = 0, long b = 0, l
     register long x3 __asm__("x3") = d;
     register long x4 __asm__("x4") = e;
     register long x5 __asm__("x5") = f;
-    __asm__ volatile("svc 0"
-                     : "+r"(x0)
-                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-                     : "memory");
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
     return x0;
 #else
 #error "procd's system calls are written for x86_64 and aarch64"
 #endif
 }
 
-inline long as_argument(const void* pointer) { return reinterpret_cast<long>(pointer); }
+inline long as_argument(const void* pointer) {
+    return reinterpret_cast<long>(pointer);
+}
 
 }  // namespace procd::sys

@@ -1,19 +1,19 @@
 #include "daemon/sys/signals.hpp"
 
+#include <cerrno>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
-
 #include "daemon/sys/procfs.hpp"
 
 namespace procd::sys {
 
 void reset_signals() {
-    for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);  // the two that cannot be set say so
+    for (int signal = 1; signal < NSIG; ++signal)
+        ::signal(signal, SIG_DFL);  // the two that cannot be set say so
     ::signal(SIGPIPE, SIG_IGN);
     sigset_t none;
     ::sigemptyset(&none);
@@ -39,7 +39,8 @@ std::optional<int> read_signal(int signals) {
 }
 
 Result<void> become_subreaper() {
-    if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return SysError{"prctl", "PR_SET_CHILD_SUBREAPER", errno};
+    if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
+        return SysError{"prctl", "PR_SET_CHILD_SUBREAPER", errno};
     return {};
 }
 
@@ -60,8 +61,8 @@ bool reap_pid(pid_t pid) {
 }
 
 std::size_t reap_orphans(const std::function<bool(pid_t)>& is_main) {
-    // A main that waits for its pidfd's turn would be peeked again and again, and hide who is behind it: so the peek only
-    // tells whether to look, and the list of the adopted where.
+    // A main that waits for its pidfd's turn would be peeked again and again, and hide who is behind it: so
+    // the peek only tells whether to look, and the list of the adopted where.
     if (peek_ended_child() == 0) return 0;
     std::size_t reaped = 0;
     for (const pid_t pid : adopted_children()) {

@@ -1,14 +1,13 @@
 #include "daemon/sys/spawn.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <string_view>
 #include <sys/resource.h>
 #include <sys/wait.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <string_view>
 
 #include "daemon/sys/child.hpp"
 #include "daemon/sys/clone.hpp"
@@ -155,8 +154,8 @@ long clone_child(int cgroup_fd, LaunchProgress& progress, ChildPlan& child, cons
     return clone_on_stack(arguments, child_main, &child);
 }
 
-// From here on nobody else uses the pidfd. cloned: whether the kernel really gave one (a clone that fails late may
-// have written a number all the same).
+// From here on nobody else uses the pidfd. cloned: whether the kernel really gave one (a clone that fails
+// late may have written a number all the same).
 UniqueFd take_pidfd(LaunchProgress& progress, bool cloned) {
     const std::lock_guard guard(progress.pidfd_lock);
     progress.over = true;
@@ -170,8 +169,8 @@ void reap_failed(const UniqueFd& pidfd) {
     }
 }
 
-// The caller of a vfork wakes when the child leaves the shared memory: at its exec or in its exit. Both look the same
-// from here; a process that is exiting and has never exec'd tells them apart.
+// The caller of a vfork wakes when the child leaves the shared memory: at its exec or in its exit. Both look
+// the same from here; a process that is exiting and has never exec'd tells them apart.
 bool died_before_exec(const std::optional<ProcessStat>& stat) {
     return stat && stat->is_exiting() && stat->never_execed();
 }
@@ -180,18 +179,30 @@ bool died_before_exec(const std::optional<ProcessStat>& stat) {
 
 const char* to_text(Stage stage) {
     switch (stage) {
-        case Stage::prepare: return "prepare";
-        case Stage::clone: return "clone";
-        case Stage::session: return "session";
-        case Stage::descriptors: return "descriptors";
-        case Stage::limits: return "limits";
-        case Stage::groups: return "groups";
-        case Stage::user: return "user";
-        case Stage::chdir: return "chdir";
-        case Stage::open_stdin: return "open stdin";
-        case Stage::open_stdout: return "open stdout";
-        case Stage::open_stderr: return "open stderr";
-        case Stage::exec: return "exec";
+        case Stage::prepare:
+            return "prepare";
+        case Stage::clone:
+            return "clone";
+        case Stage::session:
+            return "session";
+        case Stage::descriptors:
+            return "descriptors";
+        case Stage::limits:
+            return "limits";
+        case Stage::groups:
+            return "groups";
+        case Stage::user:
+            return "user";
+        case Stage::chdir:
+            return "chdir";
+        case Stage::open_stdin:
+            return "open stdin";
+        case Stage::open_stdout:
+            return "open stdout";
+        case Stage::open_stderr:
+            return "open stderr";
+        case Stage::exec:
+            return "exec";
     }
     return "?";
 }
@@ -208,7 +219,8 @@ std::variant<Spawned, SpawnError> spawn(const LaunchPlan& plan, LaunchProgress& 
         return SpawnError{Stage::prepare, ENOMEM};
     }
 
-    // First the stage, then the flag; who abandons does it the other way round: one of the two sees the other.
+    // First the stage, then the flag; who abandons does it the other way round: one of the two sees the
+    // other.
     progress.stage.store(Stage::clone);
     if (progress.abandoned.load()) {
         take_pidfd(progress, false);

@@ -1,13 +1,12 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 #include <variant>
 #include <vector>
 
@@ -45,7 +44,7 @@ struct SameAsStdout {};
 using StdioSource = std::variant<int, FileToOpen, SameAsStdout>;
 
 struct ResourceLimit {
-    int resource;  // RLIMIT_*
+    int resource;              // RLIMIT_*
     std::uint64_t soft, hard;  // RLIM_INFINITY for unlimited
 };
 
@@ -66,18 +65,18 @@ struct LaunchPlan {
     bool no_new_privs = false;
     std::array<StdioSource, 3> stdio{-1, -1, -1};  // -1 (an int below 0): /dev/null
     std::vector<int> extra_fds;                    // land at 3, 4, … in this order
-    int cgroup_fd = -1;                            // O_PATH/O_DIRECTORY fd of the cgroup to be born in; -1: procd's own
+    int cgroup_fd = -1;  // O_PATH/O_DIRECTORY fd of the cgroup to be born in; -1: procd's own
 };
 
 // What the kernel and the child write while the spawner thread sleeps in clone3 (the memory is shared).
 // Any thread may read it, to see a child that hangs before its exec, or to end one.
 struct LaunchProgress {
     std::atomic<Stage> stage{Stage::prepare};
-    std::atomic<pid_t> pid{0};    // set by the kernel (CLONE_PARENT_SETTID) before the child can run
-    std::atomic<int> pidfd{-1};   // likewise (CLONE_PIDFD); owned by the spawner until spawn() returns
+    std::atomic<pid_t> pid{0};           // set by the kernel (CLONE_PARENT_SETTID) before the child can run
+    std::atomic<int> pidfd{-1};          // likewise (CLONE_PIDFD); owned by the spawner until spawn() returns
     std::atomic<bool> abandoned{false};  // set by another thread: do not clone any more
-    // Held by who signals through pidfd, and by spawn() when it takes pidfd away: a number that was closed may
-    // belong to another file by now.
+    // Held by who signals through pidfd, and by spawn() when it takes pidfd away: a number that was closed
+    // may belong to another file by now.
     std::mutex pidfd_lock;
     bool over = false;  // under pidfd_lock: the child has exec'd or is gone; there is nothing to abandon
 };
@@ -95,11 +94,12 @@ struct SpawnError {
     bool killed = false;
 };
 
-// Starts a child: clone3(CLONE_VM|CLONE_VFORK|CLONE_PIDFD|CLONE_PARENT_SETTID|CLONE_CLEAR_SIGHAND[|CLONE_INTO_CGROUP]),
-// all signals default, empty mask, own session, nothing open but what the plan names, then execve.
-// Blocks the calling thread until the child has exec'd, failed or died; a child may hang for ever (a dead network
-// file system, SIGSTOP by its user), so only spawner threads call this. A child that failed or was killed
-// before its exec has been reaped when this returns. See clone(2), execve(2).
+// Starts a child:
+// clone3(CLONE_VM|CLONE_VFORK|CLONE_PIDFD|CLONE_PARENT_SETTID|CLONE_CLEAR_SIGHAND[|CLONE_INTO_CGROUP]), all
+// signals default, empty mask, own session, nothing open but what the plan names, then execve. Blocks the
+// calling thread until the child has exec'd, failed or died; a child may hang for ever (a dead network file
+// system, SIGSTOP by its user), so only spawner threads call this. A child that failed or was killed before
+// its exec has been reaped when this returns. See clone(2), execve(2).
 std::variant<Spawned, SpawnError> spawn(const LaunchPlan& plan, LaunchProgress& progress);
 
 // Whether a process can be born in this cgroup, by trying it with one that ends at once.

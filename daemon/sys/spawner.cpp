@@ -1,13 +1,12 @@
 #include "daemon/sys/spawner.hpp"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <map>
+#include <signal.h>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -22,13 +21,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t k_permanent_threads = 2;
-constexpr std::size_t k_max_threads = 128;         // beyond: jobs wait
+constexpr std::size_t k_max_threads = 128;          // beyond: jobs wait
 constexpr std::size_t k_max_threads_per_user = 16;  // beyond: that user's jobs wait
 constexpr std::chrono::milliseconds k_patience{10};
 constexpr std::chrono::seconds k_idle_time{2};
 constexpr std::chrono::seconds k_farewell{3};
 
-SpawnError killed_at(Stage stage) { return SpawnError{stage, 0, true}; }
+SpawnError killed_at(Stage stage) {
+    return SpawnError{stage, 0, true};
+}
 
 }  // namespace
 
@@ -68,12 +69,12 @@ struct Spawner::State : std::enable_shared_from_this<Spawner::State> {
     std::map<uid_t, User> users;     // those with a job that waits or runs
     std::deque<uid_t> turns;         // those with a job that waits: who is next
     std::vector<std::shared_ptr<Launch>> in_flight;
-    std::size_t threads = 0;         // spawner threads
-    std::size_t idle = 0;            // of them, without a job
+    std::size_t threads = 0;  // spawner threads
+    std::size_t idle = 0;     // of them, without a job
     bool keeper_lives = false;
     bool some_abandoned = false;
     bool stopping = false;
-    bool discarded = false;          // nobody is left to be told
+    bool discarded = false;  // nobody is left to be told
 
     void start_thread(void (State::*body)());
     bool add_spawner_thread();

@@ -1,9 +1,8 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <functional>
 #include <memory>
+#include <sys/types.h>
 #include <variant>
 
 #include "daemon/sys/spawn.hpp"
@@ -22,10 +21,11 @@ class Launch {
     pid_t pid() const { return progress_.pid.load(); }
     Stage stage() const { return progress_.stage.load(); }
 
-    // Ends this start: not cloned yet: it never will be; hanging before its exec: SIGKILL by pidfd. Done is called with
-    // SpawnError{stage, 0, killed}. Returns false where the clone is just under way: call again in a moment.
-    // After the exec or Done it does nothing and returns true. A child that execs in the very moment of the call
-    // may be killed as what it has become: then Done gets a Spawned that has ended by SIGKILL.
+    // Ends this start: not cloned yet: it never will be; hanging before its exec: SIGKILL by pidfd. Done is
+    // called with SpawnError{stage, 0, killed}. Returns false where the clone is just under way: call again
+    // in a moment. After the exec or Done it does nothing and returns true. A child that execs in the very
+    // moment of the call may be killed as what it has become: then Done gets a Spawned that has ended by
+    // SIGKILL.
     bool abandon();
 
   private:
@@ -38,8 +38,8 @@ class Launch {
 // Two threads live for ever; while all are busy and a job has waited k_patience, one more is made, up to
 // k_max_threads and, for one user, k_max_threads_per_user; extra threads leave when idle. Users take turns.
 // Jobs of one user start in the order submitted; a user whose children hang delays only that user.
-// A thread stays as long as children of its own live: to the kernel it is their parent, and a program that asked for
-// a signal at its parent's death (PR_SET_PDEATHSIG) would get it when the thread left.
+// A thread stays as long as children of its own live: to the kernel it is their parent, and a program that
+// asked for a signal at its parent's death (PR_SET_PDEATHSIG) would get it when the thread left.
 class Spawner {
   public:
     Spawner();

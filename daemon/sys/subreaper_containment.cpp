@@ -1,5 +1,6 @@
 #include "daemon/sys/subreaper_containment.hpp"
 
+#include <algorithm>
 #include <signal.h>
 #include <unistd.h>
 
@@ -15,16 +16,18 @@ constexpr int k_max_ancestors = 64;
 // Trees that are asked after in the same moment share a sweep so old at most.
 constexpr std::chrono::milliseconds k_sweep_age{5};
 
-// One sweep is no proof: while /proc is read, a process can fork into a pid already passed and end before its own
-// is reached. Two in a row that find nobody are.
+// One sweep is no proof: while /proc is read, a process can fork into a pid already passed and end before its
+// own is reached. Two in a row that find nobody, and nobody newly dead, are.
 constexpr int k_empty_sweeps = 2;
+constexpr int k_max_sweeps_a_count = 4;  // then the answer is "somebody", and the next count goes on
 
 }  // namespace
 
 std::string SubreaperContainment::description() const {
     const std::string why = reason_.empty() ? "" : "no cgroup may be used (" + reason_ + "); ";
     return why +
-           "what processes start is found by parentage, session and environment, which a process that cleans all "
+           "what processes start is found by parentage, session and environment, which a process that cleans "
+           "all "
            "three can escape";
 }
 
@@ -60,42 +63,65 @@ void SubreaperContainment::signal_main(const Tree& tree, int signal) const {
     if (!tree.reaped && tree.main.pidfd >= 0) (void)send_signal(tree.main.pidfd, signal);
 }
 
-bool SubreaperContainment::is_known(pid_t pid) const {
+bool SubreaperContainment::is_known(const ProcessKey& key) const {
     for (const auto& [id, tree] : trees_) {
-        if (tree.main.pid == pid || tree.members.count(pid) != 0) return true;
+        if (key == ProcessKey{tree.main.pid, tree.main.start_time}) return true;
+        const auto member = tree.members.find(key.pid);
+        if (member != tree.members.end() && member->second == key.start_time) return true;
     }
-    return false;
+    return std::find(strays_.begin(), strays_.end(), key) != strays_.end();
 }
 
-// Everybody but the main. The first pass takes what a sweep knows; the next look only below and beside those, which is
-// cheap; a newcomer among the adopted asks for a sweep.
+// Whether procd has adopted anybody new, alive or (not in dead yet) dead; the living are attributed. The
+// newest first: it has the longest to live.
+bool SubreaperContainment::take_newcomers(std::unordered_set<pid_t>& dead) {
+    bool anybody = false;
+    auto pids = adopted_children();
+    std::reverse(pids.begin(), pids.end());
+    for (const pid_t pid : pids) {
+        if (dead.count(pid) != 0) continue;
+        const auto stat = read_stat(pid);
+        if (!stat || is_known({pid, stat->start_time})) continue;
+        if (stat->is_dead()) {
+            anybody = dead.insert(pid).second || anybody;
+            continue;
+        }
+        anybody = true;
+        auto owner = known_owner(*stat);
+        TreeId id = 0;
+        if (!owner && is_tagged_for(pid, id)) owner = id;
+        if (!owner) owner = only_candidate(*stat);
+        if (owner) {
+            trees_.at(*owner).members[pid] = stat->start_time;
+        } else {
+            strays_.push_back({pid, stat->start_time});
+        }
+    }
+    return anybody;
+}
+
+// Everybody but the main. The first pass takes what a sweep knows; the next look only below these and at what
+// procd has adopted since, which is cheap enough to win against a process that forks and ends, forks and
+// ends.
 void SubreaperContainment::signal_members(Tree& tree, int signal, int max_passes) {
     std::unordered_set<pid_t> signalled;
+    std::unordered_set<pid_t> dead;
+    for (const auto& [pid, start] : dead_) dead.insert(pid);
     for (int pass = 0; pass < max_passes; ++pass) {
         std::vector<pid_t> roots;
         bool anybody_new = false;
-        for (const auto& [pid, member] : tree.members) {
+        for (const auto& [pid, start] : tree.members) {
             roots.push_back(pid);
             if (!signalled.insert(pid).second) continue;
             anybody_new = true;
-            signal_process(pid, member.start_time, signal);
+            signal_process(pid, start, signal);
         }
-        if (!anybody_new && pass > 0) break;
         if (!tree.reaped && tree.main.pid != 0) roots.push_back(tree.main.pid);
         for (const ProcessKey& key : descendants_of(roots, [](pid_t) { return true; })) {
-            const auto stat = read_stat(key.pid);
-            if (stat && key.pid != tree.main.pid) tree.members.emplace(key.pid, Member{key.start_time, stat->session});
+            if (tree.members.emplace(key.pid, key.start_time).second) anybody_new = true;
         }
-        for (const pid_t pid : adopted_children()) {
-            if (is_known(pid)) continue;
-            const auto stat = read_stat(pid);
-            if (!stat || stat->is_dead()) continue;
-            bool is_stray = false;
-            for (const ProcessKey& key : strays_) is_stray = is_stray || key == ProcessKey{pid, stat->start_time};
-            if (is_stray) continue;
-            sweep();
-            break;
-        }
+        anybody_new = take_newcomers(dead) || anybody_new;
+        if (!anybody_new) break;
     }
     tree.touched = sweeps_;
 }
@@ -126,19 +152,26 @@ std::size_t SubreaperContainment::count_rest(TreeId id) {
     // Nobody who is found nowhere can fork: once proved, that stays so.
     if (tree.times_found_empty >= k_empty_sweeps) return 0;
     fresh_sweep_for(tree);
-    if (tree.times_found_empty > 0 && tree.times_found_empty < k_empty_sweeps) sweep();
-    return tree.members.size();
+    for (int i = 0; i < k_max_sweeps_a_count; ++i) {
+        if (!tree.main_is_dead || !tree.members.empty() || tree.times_found_empty >= k_empty_sweeps) break;
+        sweep();
+    }
+    const bool proved = tree.times_found_empty >= k_empty_sweeps;
+    return tree.members.empty() && tree.reaped && !proved ? 1 : tree.members.size();
 }
 
-void SubreaperContainment::remove(TreeId id) { trees_.erase(id); }
+void SubreaperContainment::remove(TreeId id) {
+    trees_.erase(id);
+}
 
 std::optional<TreeId> SubreaperContainment::known_owner(const ProcessStat& process) const {
     for (const auto& [id, tree] : trees_) {
         if (process.pid == tree.main.pid && process.start_time == tree.main.start_time) return id;
         const auto member = tree.members.find(process.pid);
-        if (member != tree.members.end() && member->second.start_time == process.start_time) return id;
+        if (member != tree.members.end() && member->second == process.start_time) return id;
     }
     for (const auto& [id, tree] : trees_) {
+        if (tree.sessions.count(process.session) != 0) return id;
         if (tree.main.pid == 0 || process.session != tree.main.pid) continue;
         const auto leader = read_stat(process.session);
         if (!leader || leader->start_time == tree.main.start_time) return id;

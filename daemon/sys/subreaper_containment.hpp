@@ -17,8 +17,10 @@ namespace procd::sys {
 //   - its session is a main's, or a known member's;
 //   - its environment has PROCD_ID and PROCD_SOCKET as procd gave them;
 //   - procd adopted it, and only one tree can be meant (same user, older than the process).
-// Once attributed, a process is remembered, so that what it starts is found though its parentage gets lost. A process that
-// left its session, cleaned its environment and was orphaned between two sweeps is a stray.
+// What ends faster than it can be looked at is seen all the same: procd adopts it, and its zombie stays until
+// it is reaped. Once attributed, a process is remembered, so that what it starts is found though its
+// parentage gets lost. A process that left its session, cleaned its environment and was orphaned between two
+// sweeps is a stray.
 class SubreaperContainment : public Containment {
   public:
     SubreaperContainment(std::string socket_path, std::string reason)
@@ -39,18 +41,16 @@ class SubreaperContainment : public Containment {
     std::size_t kill_strays() override;
 
   private:
-    struct Member {
-        std::uint64_t start_time;
-        pid_t session;
-    };
     struct Tree {
         TreeMain main;
         bool reaped = false;
-        bool main_is_dead = false;   // in the last sweep: a zombie, or gone
-        int times_found_empty = 0;   // sweeps in a row that found main dead and no member
-        std::uint64_t touched = 0;   // the sweep after which something was done to it
-        std::unordered_map<pid_t, Member> members;
-        std::unordered_set<pid_t> sessions;  // of members living in the last sweep
+        bool main_is_dead = false;  // in the last sweep: a zombie, or gone
+        int times_found_empty = 0;  // sweeps in a row that found main dead, no member, and no sign of one
+        int times_doubted = 0;      // sweeps that would have found it empty, but were unsettled
+        bool lost_one = false;      // the last sweep found one of its members only just dead
+        std::uint64_t touched = 0;  // the sweep after which something was done to it
+        std::unordered_map<pid_t, std::uint64_t> members;  // pid and start time
+        std::unordered_set<pid_t> sessions;                // of members living in the last sweep
     };
     using Processes = std::unordered_map<pid_t, ProcessStat>;
 
@@ -63,11 +63,14 @@ class SubreaperContainment : public Containment {
     void attribute_by_environment(const Processes& processes, Owners& owners);
     void attribute_by_descent(const Processes& processes, Owners& owners) const;
     void attribute_adopted(const Processes& processes, Owners& owners);
+    void note_late(const ProcessStat& process);
     std::optional<TreeId> only_candidate(const ProcessStat& process) const;
     void remember(const Processes& processes, const Owners& owners);
 
     std::optional<TreeId> known_owner(const ProcessStat& process) const;
-    bool is_known(pid_t pid) const;
+    bool is_tagged_for(pid_t pid, TreeId& id) const;
+    bool is_known(const ProcessKey& key) const;
+    bool take_newcomers(std::unordered_set<pid_t>& dead);
     void signal_main(const Tree& tree, int signal) const;
     void signal_members(Tree& tree, int signal, int max_passes);
 
@@ -76,6 +79,10 @@ class SubreaperContainment : public Containment {
     std::map<TreeId, Tree> trees_;
     std::unordered_map<pid_t, std::uint64_t> untagged_;  // looked at: not of this instance by environment
     std::vector<ProcessKey> strays_;                     // of the last sweep
+    // Adopted ones that were dead when first looked at, until they are reaped. Each is the sign of a member
+    // that a sweep came too late for, and that may have left another behind.
+    std::unordered_map<pid_t, std::uint64_t> dead_;
+    bool unsettled_ = false;  // the last sweep came too late for somebody of whom nobody knows whose it was
     std::uint64_t sweeps_ = 0;
     std::chrono::steady_clock::time_point last_sweep_;
 };

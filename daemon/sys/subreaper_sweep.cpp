@@ -1,18 +1,23 @@
+#include <cstdlib>
 #include <time.h>
 #include <unistd.h>
 
-#include <cstdlib>
-
 #include "daemon/sys/subreaper_containment.hpp"
 
-// How a sweep tells whose each process is. Each step gives owners to processes that have none yet, the surest first.
+// How a sweep tells whose each process is. Each step gives owners to processes that have none yet, the surest
+// first.
 
 namespace procd::sys {
 namespace {
 
 constexpr int k_max_ancestors = 1000;
 
-// A process so young may be in the moment of its exec, when its environment reads as empty: it is asked again.
+// Sweeps that may be put in doubt by the dead of nobody known. Other trees can leave such without end, and
+// this one's end must not wait for theirs.
+constexpr int k_max_doubts = 100;
+
+// A process so young may be in the moment of its exec, when its environment reads as empty: it is asked
+// again.
 constexpr std::uint64_t k_doubt_seconds = 1;
 
 std::uint64_t ticks_since_boot() {
@@ -58,7 +63,7 @@ void SubreaperContainment::attribute_known(const Processes& processes, Owners& o
         }
         for (const auto& [pid, member] : tree.members) {
             const auto process = processes.find(pid);
-            if (process != processes.end() && process->second.start_time == member.start_time) {
+            if (process != processes.end() && process->second.start_time == member) {
                 owners.emplace(pid, id);
             }
         }
@@ -100,6 +105,13 @@ void SubreaperContainment::attribute_by_descent(const Processes& processes, Owne
     }
 }
 
+bool SubreaperContainment::is_tagged_for(pid_t pid, TreeId& id) const {
+    const auto tag = environment_value(pid, "PROCD_ID");
+    if (!tag || environment_value(pid, "PROCD_SOCKET") != socket_path_) return false;
+    id = std::strtoll(tag->c_str(), nullptr, 10);
+    return trees_.count(id) != 0;
+}
+
 void SubreaperContainment::attribute_by_environment(const Processes& processes, Owners& owners) {
     std::erase_if(untagged_, [&processes](const auto& item) {
         const auto process = processes.find(item.first);
@@ -107,15 +119,12 @@ void SubreaperContainment::attribute_by_environment(const Processes& processes, 
     });
     for (const auto& [pid, process] : processes) {
         if (owners.count(pid) != 0 || untagged_.count(pid) != 0) continue;
-        const auto tag = environment_value(pid, "PROCD_ID");
-        if (tag && environment_value(pid, "PROCD_SOCKET") == socket_path_) {
-            const TreeId id = std::strtoll(tag->c_str(), nullptr, 10);
-            if (trees_.count(id) != 0) {
-                owners[pid] = id;
-                continue;
-            }
+        TreeId id = 0;
+        if (is_tagged_for(pid, id)) {
+            owners[pid] = id;
+        } else if (was_settled(process)) {
+            untagged_[pid] = process.start_time;
         }
-        if (was_settled(process)) untagged_[pid] = process.start_time;
     }
 }
 
@@ -130,17 +139,37 @@ std::optional<TreeId> SubreaperContainment::only_candidate(const ProcessStat& pr
     return candidate;
 }
 
+// Somebody whom this sweep was too late to look at among the others.
+void SubreaperContainment::note_late(const ProcessStat& process) {
+    const auto owner = known_owner(process);
+    if (!owner) {
+        unsettled_ = true;
+    } else if (trees_.at(*owner).main.pid != process.pid) {
+        trees_.at(*owner).lost_one = true;
+    }
+}
+
 void SubreaperContainment::attribute_adopted(const Processes& processes, Owners& owners) {
     strays_.clear();
+    std::unordered_map<pid_t, std::uint64_t> dead;
     for (const pid_t pid : adopted_children()) {
+        if (owners.count(pid) != 0) continue;
         const auto process = processes.find(pid);
-        if (process == processes.end() || owners.count(pid) != 0) continue;
-        if (const auto id = only_candidate(process->second)) {
-            owners[pid] = *id;
-        } else {
-            strays_.push_back({pid, process->second.start_time});
+        if (process != processes.end()) {
+            if (const auto id = only_candidate(process->second)) {
+                owners[pid] = *id;
+            } else {
+                strays_.push_back({pid, process->second.start_time});
+            }
+            continue;
         }
+        const auto stat = read_stat(pid);
+        if (!stat) continue;
+        const auto noted = dead_.find(pid);
+        if (noted == dead_.end() || noted->second != stat->start_time) note_late(*stat);
+        if (stat->is_dead()) dead[pid] = stat->start_time;
     }
+    dead_ = std::move(dead);
 }
 
 void SubreaperContainment::remember(const Processes& processes, const Owners& owners) {
@@ -157,11 +186,20 @@ void SubreaperContainment::remember(const Processes& processes, const Owners& ow
         Tree& tree = trees_.at(id);
         tree.sessions.insert(process->second.session);
         const bool is_main = pid == tree.main.pid && process->second.start_time == tree.main.start_time;
-        if (!is_main) tree.members[pid] = {process->second.start_time, process->second.session};
+        if (!is_main) tree.members[pid] = process->second.start_time;
     }
     for (auto& [id, tree] : trees_) {
-        tree.times_found_empty = tree.main_is_dead && tree.members.empty() ? tree.times_found_empty + 1 : 0;
+        if (!tree.main_is_dead || !tree.members.empty() || tree.lost_one) {
+            tree.times_found_empty = 0;
+        } else if (unsettled_ && tree.times_doubted < k_max_doubts) {
+            tree.times_found_empty = 0;
+            ++tree.times_doubted;
+        } else {
+            ++tree.times_found_empty;
+        }
+        tree.lost_one = false;
     }
+    unsettled_ = false;
 }
 
 }  // namespace procd::sys

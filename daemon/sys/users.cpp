@@ -1,9 +1,8 @@
 #include "daemon/sys/users.hpp"
 
+#include <cerrno>
 #include <grp.h>
 #include <pwd.h>
-
-#include <cerrno>
 
 namespace procd::sys {
 namespace {

@@ -1,14 +1,14 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <optional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace procd::sys {
 
-// The user database. It may ask a network service, so these can wait: for the spawner's threads and the start.
+// The user database. It may ask a network service, so these can wait: for the spawner's threads and the
+// start.
 
 struct UserInfo {
     std::string name;

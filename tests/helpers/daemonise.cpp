@@ -1,12 +1,11 @@
-// Leaves a grandchild behind the way daemons do: fork, setsid, fork. The grandchild ignores SIGTERM and says its pid on
-// stdout. "clean": it has an empty environment. "exit": this process ends at once; else it stays.
-#include <sys/wait.h>
-#include <unistd.h>
-
+// Leaves a grandchild behind the way daemons do: fork, setsid, fork. The grandchild ignores SIGTERM and says
+// its pid on stdout. "clean": it has an empty environment. "exit": this process ends at once; else it stays.
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <sys/wait.h>
+#include <unistd.h>
 
 int main(int argc, char** argv) {
     bool clean = false;

@@ -1,9 +1,8 @@
 // Says its pid on stdout and stays until a signal ends it. With "ignore": SIGTERM and SIGHUP do not.
-#include <unistd.h>
-
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <unistd.h>
 
 int main(int argc, char** argv) {
     if (argc > 1 && std::strcmp(argv[1], "ignore") == 0) {

@@ -1,15 +1,14 @@
 // Tells on stdout what it was started with, one "key: value" a line.
-#include <dirent.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <dirent.h>
 #include <fstream>
 #include <iostream>
 #include <string>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 int main(int argc, char** argv) {
     // First the descriptors, before any is opened here but the directory's own.
@@ -25,8 +24,10 @@ int main(int argc, char** argv) {
     std::cout << "fds: " << open << "\n";
     for (int fd = 0; fd < 10; ++fd) {
         char target[4096];
-        const ssize_t length = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target, sizeof target);
-        if (length > 0) std::cout << "fd" << fd << ": " << std::string(target, static_cast<std::size_t>(length)) << "\n";
+        const ssize_t length =
+            ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target, sizeof target);
+        if (length > 0)
+            std::cout << "fd" << fd << ": " << std::string(target, static_cast<std::size_t>(length)) << "\n";
     }
     for (int i = 0; i < argc; ++i) std::cout << "arg" << i << ": " << argv[i] << "\n";
     const mode_t mask = ::umask(0);

@@ -22,7 +22,8 @@ class BadTest(ProcdTest):
         self.c.send_raw(data if data.endswith('\n' if isinstance(data, str) else b'\n') else data + ('\n' if isinstance(data, str) else b'\n'))
         reply = self.c.recv()
         self.assertIn('error', reply)
-        self.assertEqual((reply['error']['code'], reply['id']), (code, number), reply)
+        self.assertEqual(reply['error']['code'], code, reply)
+        self.assertIn(reply['id'], number if isinstance(number, tuple) else (number,), reply)
         self.assertTrue(reply['error']['data']['kind'])
         self.assertTrue(reply['error']['message'])
         if kind:
@@ -106,7 +107,7 @@ class Lines(BadTest):
 
     def test_nested_200000_deep(self):
         n = 200_000
-        self.raw('{"id":1,"method":"hello","params":{"x":' + '[' * n + ']' * n + '}}', -32600, 'invalid_request')
+        self.raw('{"id":1,"method":"hello","params":{"x":' + '[' * n + ']' * n + '}}', -32600, 'invalid_request', (None, 1))
         self.raw('[' * n + ']' * n, -32600, 'invalid_request')
         self.raw('{"a":' * n + '1' + '}' * n, -32600, 'invalid_request')
         for data in ('[' * n, '{"a":' * n):
@@ -117,7 +118,7 @@ class Lines(BadTest):
     def test_nested_65_deep(self):
         def nested(depth):
             return '{"id":1,"method":"hello","params":{"x":' + '[' * (depth - 2) + ']' * (depth - 2) + '}}'
-        self.raw(nested(66), -32600, 'invalid_request')
+        self.raw(nested(66), -32600, 'invalid_request', (None, 1))
         self.raw(nested(60), -32602, 'bad_request', 1)
 
     @alone
@@ -402,7 +403,7 @@ class Places(ProcdTest):
         self.assertUnhurt()
 
     def test_options_that_make_no_sense(self):
-        for options in (['--bogus'], ['--drain', '-1'], ['--drain', 'x'], ['--containment', 'x'], ['--ready-fd', '999'], ['--socket-mode', '9'],
+        for options in (['--bogus'], ['--drain', '-1'], ['--drain', 'x'], ['--containment', 'x'], ['--socket-mode', '9'],
                         ['--socket-group', 'no-such-group']):
             outcome = self.procd.run([PROCD_BIN, '-s', self.path('other.sock'), '--log-dir', self.path('otherlog'), *options], timeout=10)
             self.assertNotEqual(outcome.code, 0, options)

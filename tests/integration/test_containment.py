@@ -65,7 +65,14 @@ class Escapes(TreeTest):
         self.assertFalse(lives(grandchild))
 
     def test_gone_with_a_cleaned_environment(self):
+        process, grandchild = self.escape('clean', grace=0.3)
+        self.c.call('terminate', processes=[process['id']], wait=True)
+        self.assertFalse(lives(grandchild))
+
+    def test_gone_with_a_cleaned_environment_among_others(self):
         self.need_cgroup()
+        for _ in range(3):
+            self.c.spawn('/bin/sleep', '1000')
         process, grandchild = self.escape('clean', grace=0.3)
         self.c.call('terminate', processes=[process['id']], wait=True)
         self.assertFalse(lives(grandchild))
@@ -89,6 +96,8 @@ class Escapes(TreeTest):
 
     def test_nothing_of_it_survives_procd(self):
         # Where nothing but a group could tell whose it was, the end of procd is the latest end.
+        self.c.spawn('/bin/sleep', '1000', owner='procd')
+        self.c.spawn('/bin/sleep', '1000', owner='procd')
         process, grandchild = self.escape('clean', 'leave', owner='procd', grace=0.3)
         if self.kind() == 'cgroup':
             self.c.wait(process['id'])

@@ -51,7 +51,7 @@ class Load(ProcdTest):
     def test_from_procctl(self):
         outcome = self.procd.sh('''for i in $(seq 100); do procctl spawn -q -- sh -c "exit $i" & done; wait''', timeout=60)
         ids = list(map(int, outcome.out.split()))
-        self.assertEqual(len(set(ids)), 100)
+        self.assertEqual(len(set(ids)), 100, outcome)
         with Client(self.procd.socket) as client:
             ended = client.wait(*ids)['processes']
         self.assertEqual(sorted(p['exitcode'] for p in ended), list(range(1, 101)))

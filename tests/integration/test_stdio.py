@@ -111,7 +111,6 @@ class Descriptors(StdioTest):
         os.close(writer)
         self.c.call('kill', processes=[process['id']])
         self.assertEqual(self.read_all(reader), '')
-        process = self.shell('exec >&-; exec sleep 1000', _fds=[], stdio={'stderr': 'null'})
         reader, writer = self.pipe()
         process = self.shell('exec 3>&-; exec sleep 1000', _fds=[writer], fds=[0])
         os.close(writer)

@@ -434,7 +434,7 @@ class Terminating(ProcdTest):
         self.assertEqual((alive, joined['state'], joined['exitcode'], joined['pid']), ('false', 'exited', -15, running['pid']))
         self.assertEqual(len({s[1]['owner']['session'] for s in states.values()}), 1)
         self.assertIn('Process exit code: -15\n', outcome.out)
-        self.assertNotIn('Finished', outcome.out)
+        self.assertNotIn('Finished function', outcome.out.splitlines())
 
     @time_limit(120)
     def test_terminate_and_wait_returns_when_it_is_gone(self):

@@ -1,16 +1,14 @@
+#include <cerrno>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
+#include <sstream>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <linux/capability.h>
-
-#include <cerrno>
-#include <sstream>
 #include <thread>
+#include <unistd.h>
 
 #include <doctest/doctest.h>
 
@@ -71,7 +69,9 @@ TEST_CASE("each stage fails with its own name and errno") {
     TempDir dir;
     LaunchPlan plan = plan_for({"/bin/true"});
 
-    SUBCASE("prepare: no command") { failed_at(plan_for({}), Stage::prepare, EINVAL); }
+    SUBCASE("prepare: no command") {
+        failed_at(plan_for({}), Stage::prepare, EINVAL);
+    }
     SUBCASE("prepare: an id that would mean procd's own") {
         plan.become = Credentials{static_cast<uid_t>(-1), 0, {}};
         failed_at(plan, Stage::prepare, EINVAL);
@@ -111,8 +111,12 @@ TEST_CASE("each stage fails with its own name and errno") {
         plan.stdio[2] = FileToOpen{dir.file("none/x"), true};
         failed_at(plan, Stage::open_stderr, ENOENT);
     }
-    SUBCASE("exec: not there") { failed_at(plan_for({dir.file("none")}), Stage::exec, ENOENT); }
-    SUBCASE("exec: a directory") { failed_at(plan_for({dir.path()}), Stage::exec, EACCES); }
+    SUBCASE("exec: not there") {
+        failed_at(plan_for({dir.file("none")}), Stage::exec, ENOENT);
+    }
+    SUBCASE("exec: a directory") {
+        failed_at(plan_for({dir.path()}), Stage::exec, EACCES);
+    }
     SUBCASE("exec: no shell takes over what is no program") {
         write_file(dir.file("script"), "echo hello\n", 0755);
         failed_at(plan_for({dir.file("script")}), Stage::exec, ENOEXEC);
@@ -140,8 +144,8 @@ TEST_CASE("a start fails cleanly when no descriptor is left, and works again aft
 }
 
 TEST_CASE("signals are all default and none is blocked, whatever procd does") {
-    struct sigaction ignored{};
-    struct sigaction before{};
+    struct sigaction ignored {};
+    struct sigaction before {};
     ignored.sa_handler = SIG_IGN;
     ::sigaction(SIGPIPE, &ignored, &before);
     ::sigaction(SIGRTMIN + 3, &ignored, nullptr);
@@ -243,7 +247,7 @@ TEST_CASE("stdio is opened by the child after chdir: relative, appended or cut, 
     CHECK(start(plan).wait().code == 0);
     CHECK(read_kernel_file(dir.file("out")) == "from stdin");
     CHECK(read_kernel_file(dir.file("err")) == " to stderr\n");
-    struct stat status{};
+    struct stat status {};
     CHECK(::stat(dir.file("err").c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
 }
@@ -309,7 +313,9 @@ TEST_CASE("a command without a slash is searched in the PATH of the plan") {
         bare.env = {};
         CHECK(output_of(bare) == "found\n");
     }
-    SUBCASE("an empty command is nowhere") { failed_at(plan_for({""}), Stage::exec, ENOENT); }
+    SUBCASE("an empty command is nowhere") {
+        failed_at(plan_for({""}), Stage::exec, ENOENT);
+    }
 }
 
 TEST_CASE("root's procd starts a process as another user, with exactly that user's groups") {
@@ -326,7 +332,7 @@ TEST_CASE("root's procd starts a process as another user, with exactly that user
     std::vector<int> numbers;
     for (int number; groups >> number;) numbers.push_back(number);
     CHECK(numbers == std::vector<int>{4, 20, 65534});
-    struct stat status{};
+    struct stat status {};
     CHECK(::stat(dir.file("err").c_str(), &status) == 0);
     CHECK(status.st_uid == 65534);
 

@@ -1,10 +1,9 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <functional>
 #include <map>
 #include <string>
+#include <sys/types.h>
 #include <variant>
 #include <vector>
 
@@ -28,8 +27,8 @@ class TempDir {
     std::string path_;
 };
 
-// A group of the test's own below the cgroup2 mount, removed with the groups in it. path() is empty where there is no mount
-// or no right to it: such tests say so and pass.
+// A group of the test's own below the cgroup2 mount, removed with the groups in it. path() is empty where
+// there is no mount or no right to it: such tests say so and pass.
 class TempGroup {
   public:
     TempGroup();
@@ -69,7 +68,8 @@ procd::sys::LaunchPlan plan_for(std::vector<std::string> argv);
 // Fails the test where it does not start.
 Child start(const procd::sys::LaunchPlan& plan);
 procd::sys::SpawnError failure_of(const procd::sys::LaunchPlan& plan);
-// Starts it with a pipe as stdout, reads that to its end and waits. Adds its exit code to what it says where not 0.
+// Starts it with a pipe as stdout, reads that to its end and waits. Adds its exit code to what it says where
+// not 0.
 std::string output_of(procd::sys::LaunchPlan plan);
 // What helper_report says, by key; "env" holds all lines.
 std::map<std::string, std::string> report_of(procd::sys::LaunchPlan plan);

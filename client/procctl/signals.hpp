@@ -1,0 +1,40 @@
+#pragma once
+
+#include <csignal>
+#include <functional>
+#include <initializer_list>
+#include <optional>
+
+#include "client/lib/connection.hpp"
+#include "client/lib/deadline.hpp"
+#include "client/lib/unique_fd.hpp"
+
+namespace procctl {
+
+// Signals as something to read, for verbs that pass them on. Those that procctl's caller ignores stay ignored, as nohup
+// and a shell's `&` mean it; but SIGCHLD is always told.
+class SignalSource {
+  public:
+    explicit SignalSource(std::initializer_list<int> signals);
+    SignalSource(const SignalSource&) = delete;
+    SignalSource& operator=(const SignalSource&) = delete;
+    ~SignalSource();
+
+    int fd() const { return fd_.get(); }
+    std::optional<int> next();
+    // The mask before: a child's.
+    const sigset_t& mask_before() const { return before_; }
+
+  private:
+    procd::client::UniqueFd fd_;
+    sigset_t before_{};
+};
+
+enum class Waited { arrived, timed_out, stopped };
+
+// Waits for a reply, or where there is no connection for signals alone. Each signal is given to `on_signal`, which
+// returns false to stop the waiting.
+Waited await_reply(procd::client::Connection* connection, procd::client::Connection::RequestId id, SignalSource& signals,
+                   procd::client::Deadline deadline, const std::function<bool(int)>& on_signal);
+
+}  // namespace procctl

@@ -1,0 +1,210 @@
+#include "daemon/loop/children.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+
+#include <asio/post.hpp>
+
+#include "daemon/loop/descriptor.hpp"
+#include "daemon/loop/launch_plan.hpp"
+#include "daemon/sys/descriptors.hpp"
+#include "daemon/sys/log_file.hpp"
+#include "daemon/sys/pidfd.hpp"
+
+namespace procd::loop {
+namespace {
+
+// How often a tree is counted that is expected to become empty: quickly where nothing tells, seldom where a descriptor
+// does (it cannot tell of what left the group).
+constexpr auto k_first_poll = std::chrono::milliseconds(5);
+constexpr auto k_first_poll_watched = std::chrono::milliseconds(50);
+constexpr auto k_last_poll = std::chrono::seconds(1);
+
+core::Exit core_exit(const sys::Exit& exit) {
+    return core::Exit{exit.signaled ? core::How::signaled : core::How::exited, exit.code, exit.signal, exit.core};
+}
+
+}  // namespace
+
+struct Children::Child {
+    explicit Child(asio::io_context& io) : poll(io) {}
+    std::shared_ptr<Launching> launching;  // until the child runs
+    std::unique_ptr<Readiness> pidfd;      // until it was reaped
+    pid_t pid = 0;
+    std::unique_ptr<Readiness> tree;  // cgroup.events, while the tree is expected to become empty
+    bool tree_armed = false;
+    Alarm poll;
+    core::Duration next_poll = k_first_poll;
+};
+
+Children::Children(asio::io_context& io, sys::Containment& containment, ChildrenConfig config, Tell tell)
+    : io_(io), containment_(containment), config_(std::move(config)), tell_(std::move(tell)),
+      spawner_(std::make_unique<sys::Spawner>()) {}
+
+Children::~Children() {
+    *alive_ = false;
+}
+
+// ---- launches -----------------------------------------------------------------------------------------------------
+
+void Children::carry_out(const core::Launch& action) {
+    auto launching = std::make_shared<Launching>();
+    launching->action = action;
+    auto& child = *(children_[action.id] = std::make_unique<Child>(io_));
+    child.launching = launching;
+    auto group = containment_.open_group(action.id, action.name);
+    if (!group) {
+        launching->log_problem = group.error().operation + " " + group.error().subject;
+        const sys::SpawnError error{sys::Stage::prepare, group.error().error, false};
+        asio::post(io_, [this, alive = alive_, id = action.id, launching, error] {
+            if (*alive) not_launched(id, launching, error);
+        });
+        return;
+    }
+    launching->group = std::move(*group);
+    for (std::size_t stream = 0; stream < action.spec->stdio.size(); ++stream)
+        if (std::holds_alternative<core::ToOwners>(action.spec->stdio[stream]))
+            launching->of_owner[stream] = stream_of_owner(action.owner, static_cast<int>(stream));
+
+    launching->launch = spawner_->submit(
+        action.uid, [launching, this] { return prepare_plan(*launching, config_); },
+        [this, alive = alive_, id = action.id, launching](sys::Launch::Outcome outcome) {
+            // Move-only, so through a holder: the spawner's callback is copyable.
+            auto held = std::make_shared<sys::Launch::Outcome>(std::move(outcome));
+            asio::post(io_, [this, alive, id, launching, held] {
+                if (!*alive) return;
+                if (auto* spawned = std::get_if<sys::Spawned>(held.get())) launched(id, launching, std::move(*spawned));
+                else not_launched(id, launching, std::get<sys::SpawnError>(*held));
+            });
+        });
+}
+
+void Children::launched(core::ProcessId id, std::shared_ptr<Launching> launching, sys::Spawned spawned) {
+    Child& child = *children_.at(id);
+    child.launching.reset();
+    child.pid = spawned.pid;
+    child.pidfd = std::make_unique<Readiness>(io_, std::move(spawned.pidfd));
+    mains_.insert(spawned.pid);
+    containment_.born(id, sys::TreeMain{spawned.pid, child.pidfd->fd(), spawned.start_time, launching->action.uid});
+    std::optional<std::string> log;
+    if (launching->log) log = launching->log->path;
+    tell_(core::LaunchSucceeded{id, spawned.pid, std::move(log)});
+    await_exit(id);
+}
+
+void Children::not_launched(core::ProcessId id, const std::shared_ptr<Launching>& launching,
+                            const sys::SpawnError& error) {
+    containment_.remove(id);
+    children_.erase(id);
+    if (launching->log) sys::remove_log_file(launching->log->path);
+    std::string stage = sys::to_text(error.stage);
+    if (!launching->log_problem.empty()) stage = launching->log_problem;
+    tell_(core::LaunchFailed{id, core::LaunchFailure{std::move(stage), error.error, error.killed}});
+}
+
+void Children::carry_out(const core::AbandonLaunch& action) {
+    const auto found = children_.find(action.id);
+    // Where the clone is just under way this does nothing; the core asks again.
+    if (found != children_.end() && found->second->launching && found->second->launching->launch)
+        (void)found->second->launching->launch->abandon();
+}
+
+// What the owning process has on that stream now; null where that cannot be had.
+core::ResourcePtr Children::stream_of_owner(const core::OwnerKey& owner, int stream) {
+    const auto found = children_.find(static_cast<core::ProcessId>(owner.number));
+    if (owner.kind != core::OwnerKind::process || found == children_.end() || !found->second->pidfd) return nullptr;
+    auto fd = sys::fetch_descriptor(found->second->pidfd->fd(), stream);
+    return fd ? hold(std::move(*fd)) : nullptr;
+}
+
+// ---- exits --------------------------------------------------------------------------------------------------------
+
+void Children::await_exit(core::ProcessId id) {
+    const auto found = children_.find(id);
+    if (found != children_.end() && found->second->pidfd)
+        found->second->pidfd->on_readable([this, id] {
+            refresh(id);
+            await_exit(id);  // a wake-up without an exit
+        });
+}
+
+void Children::refresh(core::ProcessId id) {
+    const auto found = children_.find(id);
+    if (found == children_.end() || !found->second->pidfd) return;
+    Child& child = *found->second;
+    if (!sys::has_exited(child.pidfd->fd())) return;
+    const auto exit = sys::reap(child.pidfd->fd());
+    if (!exit) return;
+    containment_.main_reaped(id);
+    mains_.erase(child.pid);
+    child.pidfd.reset();
+    tell_(core::MainExited{id, core_exit(*exit)});
+}
+
+core::ResourcePtr Children::sentinel(core::ProcessId id) {
+    const auto found = children_.find(id);
+    const bool lives = found != children_.end() && found->second->pidfd;
+    sys::UniqueFd fd = lives ? sys::duplicate(found->second->pidfd->fd()) : sys::readable_for_ever();
+    return fd ? hold(std::move(fd)) : nullptr;
+}
+
+bool Children::is_main(pid_t pid) const {
+    if (mains_.contains(pid)) return true;
+    return std::any_of(children_.begin(), children_.end(), [&](const auto& entry) {
+        const auto& launching = entry.second->launching;
+        return launching && launching->launch && launching->launch->pid() == pid;
+    });
+}
+
+// ---- trees --------------------------------------------------------------------------------------------------------
+
+void Children::carry_out(const core::SendSignal& action) {
+    containment_.signal_tree(action.id, action.signal, !action.tree);
+    // A stopped process takes the signal only when it goes on.
+    if (action.resume) containment_.signal_tree(action.id, SIGCONT, !action.tree);
+}
+
+void Children::carry_out(const core::KillTree& action) {
+    containment_.kill_tree(action.id);
+}
+
+void Children::carry_out(const core::CountTree& action) {
+    count(action.id);
+}
+
+void Children::count(core::ProcessId id) {
+    const auto found = children_.find(id);
+    if (found == children_.end() || found->second->pidfd || found->second->launching) return;
+    const std::size_t rest = containment_.count_rest(id);
+    if (rest > 0) watch_tree(id);
+    tell_(core::TreeCounted{id, rest});
+}
+
+void Children::watch_tree(core::ProcessId id) {
+    Child& child = *children_.at(id);
+    if (!child.tree) {
+        if (sys::UniqueFd watch = containment_.empty_watch(id)) {
+            child.tree = std::make_unique<Readiness>(io_, std::move(watch));
+            child.next_poll = k_first_poll_watched;
+        }
+    }
+    if (child.tree && !child.tree_armed) {
+        child.tree_armed = true;
+        child.tree->wait(Readiness::Kind::wait_error, [this, id] {
+            Child& waited = *children_.at(id);
+            waited.tree_armed = false;
+            sys::rearm_empty_watch(waited.tree->fd());
+            count(id);
+        });
+    }
+    child.poll.set(std::chrono::steady_clock::now() + child.next_poll, [this, id] { count(id); });
+    child.next_poll = std::min<core::Duration>(child.next_poll * 2, k_last_poll);
+}
+
+void Children::carry_out(const core::ReleaseTree& action) {
+    containment_.remove(action.id);
+    children_.erase(action.id);
+}
+
+}  // namespace procd::loop

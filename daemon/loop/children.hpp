@@ -1,0 +1,70 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <utility>
+
+#include <asio/io_context.hpp>
+
+#include "daemon/core/actions.hpp"
+#include "daemon/core/events.hpp"
+#include "daemon/loop/alarm.hpp"
+#include "daemon/loop/readiness.hpp"
+#include "daemon/sys/containment.hpp"
+#include "daemon/sys/spawner.hpp"
+
+namespace procd::loop {
+
+struct ChildrenConfig {
+    std::string socket_path;  // the children's PROCD_SOCKET
+    std::string log_dir;
+    bool become_caller = false;  // procd runs as root: children become who asked for them
+};
+
+// Carries out what the core decides about processes, and tells it what became of them: launches, signals, exits, trees.
+class Children {
+  public:
+    using Tell = std::function<void(core::Event)>;
+
+    Children(asio::io_context& io, sys::Containment& containment, ChildrenConfig config, Tell tell);
+    ~Children();
+
+    void carry_out(const core::Launch& action);
+    void carry_out(const core::AbandonLaunch& action);
+    void carry_out(const core::SendSignal& action);
+    void carry_out(const core::KillTree& action);
+    void carry_out(const core::CountTree& action);
+    void carry_out(const core::ReleaseTree& action);
+
+    // Reaps the main if it has ended, and tells.
+    void refresh(core::ProcessId id);
+    // Readable once the main has ended. Null: out of descriptors.
+    core::ResourcePtr sentinel(core::ProcessId id);
+    // A living main, or a child that is just being started.
+    bool is_main(pid_t pid) const;
+
+    struct Launching;  // launch_plan.hpp
+
+  private:
+    struct Child;
+    void launched(core::ProcessId id, std::shared_ptr<Launching> launching, sys::Spawned spawned);
+    void not_launched(core::ProcessId id, const std::shared_ptr<Launching>& launching, const sys::SpawnError& error);
+    void await_exit(core::ProcessId id);
+    void count(core::ProcessId id);
+    void watch_tree(core::ProcessId id);
+    core::ResourcePtr stream_of_owner(const core::OwnerKey& owner, int stream);
+
+    asio::io_context& io_;
+    sys::Containment& containment_;
+    ChildrenConfig config_;
+    Tell tell_;
+    std::map<core::ProcessId, std::unique_ptr<Child>> children_;
+    std::unordered_set<pid_t> mains_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+    std::unique_ptr<sys::Spawner> spawner_;
+};
+
+}  // namespace procd::loop

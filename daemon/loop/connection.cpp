@@ -1,0 +1,160 @@
+#include "daemon/loop/connection.hpp"
+
+#include <array>
+#include <span>
+#include <utility>
+
+#include <asio/post.hpp>
+
+#include "daemon/loop/descriptor.hpp"
+#include "daemon/sys/fd_passing.hpp"
+
+namespace procd::loop {
+
+Connection::Connection(asio::io_context& io, core::ConnectionId id, sys::UniqueFd socket, sys::Peer peer,
+                       Handlers handlers)
+    : io_(io), id_(id), socket_(io, std::move(socket)), peer_(std::move(peer)), handlers_(std::move(handlers)) {}
+
+void Connection::start() {
+    await_input();
+    // Told when both directions are gone, also while nothing is read.
+    socket_.wait(Readiness::Kind::wait_error, [self = shared_from_this()] {
+        if (!self->closed_ && sys::hung_up(self->socket_.fd())) {
+            self->read_some();  // what it said before it went
+            self->close();
+        }
+    });
+}
+
+void Connection::close() {
+    if (closed_) return;
+    closed_ = true;
+    incoming_.clear();
+    outgoing_.clear();
+    queued_ = 0;
+    const auto self = shared_from_this();
+    handlers_.on_closed(*self);
+}
+
+// ---- in -----------------------------------------------------------------------------------------------------------
+
+void Connection::await_input() {
+    if (closed_ || reading_ || input_ended_ || queued_ >= k_output_mark || lines_.pending() > k_input_mark) return;
+    reading_ = true;
+    socket_.on_readable([self = shared_from_this()] {
+        self->reading_ = false;
+        self->read_some();
+    });
+}
+
+void Connection::read_some() {
+    if (closed_ || input_ended_) return;
+    static std::array<char, std::size_t{1} << 16> buffer;  // one thread
+    while (lines_.pending() <= k_input_mark && !lines_.has_line()) {
+        auto received = sys::receive(socket_.fd(), buffer);
+        if (!received) return close();
+        if (received->bytes == sys::k_would_block) break;
+        if (received->bytes == 0) return end_of_input();
+        const auto count = static_cast<std::size_t>(received->bytes);
+        lines_.feed({buffer.data(), count});
+        if (received->fds.empty() && !received->truncated) continue;
+        Incoming incoming{lines_.fed() - 1, {}, received->truncated};
+        for (sys::UniqueFd& fd : received->fds) incoming.descriptors.push_back(hold(std::move(fd)));
+        incoming_.push_back(std::move(incoming));
+    }
+    process();
+}
+
+void Connection::end_of_input() {
+    input_ended_ = true;
+    lines_.finish();
+    process();
+    if (closed_) return;
+    if (sys::hung_up(socket_.fd())) return close();
+    handlers_.on_half_closed(*this);
+}
+
+void Connection::process() {
+    for (int taken = 0; !closed_ && queued_ < k_output_mark; ++taken) {
+        if (taken == k_lines_a_turn) return process_soon();
+        const auto line = lines_.next();
+        if (!line) break;
+        Request request{line->text, line->too_long, false, {}};
+        take_descriptors(*line, request);
+        handlers_.on_request(*this, std::move(request));
+    }
+    await_input();
+}
+
+void Connection::process_soon() {
+    if (std::exchange(processing_, true)) return;
+    asio::post(io_, [self = shared_from_this()] {
+        self->processing_ = false;
+        if (!self->closed_) self->process();
+        if (!self->closed_ && self->input_ended_) self->handlers_.on_half_closed(*self);
+    });
+}
+
+// Descriptors belong to the line that holds the last byte of the message that brought them.
+void Connection::take_descriptors(const proto::LineReader::Line& line, Request& request) {
+    while (!incoming_.empty() && incoming_.front().last_byte < line.end) {
+        Incoming& incoming = incoming_.front();
+        if (incoming.last_byte >= line.begin) {
+            request.truncated = request.truncated || incoming.truncated;
+            for (core::ResourcePtr& descriptor : incoming.descriptors)
+                request.descriptors.push_back(std::move(descriptor));
+        }
+        incoming_.pop_front();
+    }
+}
+
+// ---- out ----------------------------------------------------------------------------------------------------------
+
+void Connection::send(std::string line, core::ResourcePtr descriptor) {
+    if (closed_) return;
+    queued_ += line.size();
+    // Lines without a descriptor go out together.
+    if (!descriptor && !outgoing_.empty() && !outgoing_.back().descriptor) outgoing_.back().bytes += line;
+    else outgoing_.push_back({std::move(line), std::move(descriptor)});
+    flush_soon();
+}
+
+void Connection::flush_soon() {
+    if (writing_ || std::exchange(flushing_, true)) return;
+    asio::post(io_, [self = shared_from_this()] {
+        self->flushing_ = false;
+        self->flush();
+    });
+}
+
+void Connection::flush() {
+    if (closed_ || writing_) return;
+    const bool was_full = queued_ >= k_output_mark;
+    while (!outgoing_.empty()) {
+        Outgoing& next = outgoing_.front();
+        const std::array fds{next.descriptor ? fd_of(next.descriptor) : -1};
+        const auto sent = sys::send(socket_.fd(), next.bytes, std::span(fds).first(next.descriptor ? 1 : 0));
+        if (!sent) {
+            // It will never read this. Its requests may go on (a shut-down reader), its end is told by the reactor.
+            outgoing_.clear();
+            queued_ = 0;
+            break;
+        }
+        if (*sent == sys::k_would_block) {
+            writing_ = true;
+            socket_.wait(Readiness::Kind::wait_write, [self = shared_from_this()] {
+                self->writing_ = false;
+                self->flush();
+            });
+            break;
+        }
+        queued_ -= static_cast<std::size_t>(*sent);
+        next.descriptor.reset();
+        next.bytes.erase(0, static_cast<std::size_t>(*sent));
+        if (next.bytes.empty()) outgoing_.pop_front();
+    }
+    if (was_full && queued_ < k_output_mark) process_soon();
+    if (outgoing_.empty() && input_ended_) handlers_.on_half_closed(*this);
+}
+
+}  // namespace procd::loop

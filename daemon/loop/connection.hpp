@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <asio/io_context.hpp>
+
+#include "daemon/core/types.hpp"
+#include "daemon/loop/readiness.hpp"
+#include "daemon/sys/peer.hpp"
+#include "proto/framing.hpp"
+
+namespace procd::loop {
+
+// Bounds of one connection. A client that does not read is not read from either: over k_output_mark its requests wait.
+constexpr std::size_t k_output_mark = std::size_t{1} << 20;
+// What is held of a client's unprocessed requests before reading stops (one line of 8 MiB must fit).
+constexpr std::size_t k_input_mark = proto::k_max_line_bytes + (std::size_t{1} << 16);
+// Lines taken in one turn, so that a flooding client leaves the others theirs.
+constexpr int k_lines_a_turn = 32;
+
+// One client: bytes and descriptors in, lines out. Knows no method.
+class Connection : public std::enable_shared_from_this<Connection> {
+  public:
+    // A request line, with the descriptors that came with it. truncated: some of them were dropped by the kernel.
+    struct Request {
+        std::string line;
+        bool too_long = false;
+        bool truncated = false;
+        std::vector<core::ResourcePtr> descriptors;
+    };
+    struct Handlers {
+        std::function<void(Connection&, Request)> on_request;
+        std::function<void(Connection&)> on_half_closed;
+        std::function<void(Connection&)> on_closed;  // once; the connection is dead
+    };
+
+    Connection(asio::io_context& io, core::ConnectionId id, sys::UniqueFd socket, sys::Peer peer, Handlers handlers);
+
+    core::ConnectionId id() const { return id_; }
+    const sys::Peer& peer() const { return peer_; }
+    int socket() { return socket_.fd(); }
+
+    void start();
+    // A whole line with its newline. The descriptor goes with its first byte.
+    void send(std::string line, core::ResourcePtr descriptor);
+    // Whether more may be queued that nobody waits for.
+    bool keeps_up() const { return queued_ < k_output_mark; }
+    // The client will send no more.
+    bool half_closed() const { return input_ended_; }
+    bool idle() const { return queued_ == 0 && !lines_.has_line(); }
+    void close();
+
+  private:
+    struct Outgoing {
+        std::string bytes;
+        core::ResourcePtr descriptor;
+    };
+    struct Incoming {
+        std::uint64_t last_byte;  // stream offset
+        std::vector<core::ResourcePtr> descriptors;
+        bool truncated;
+    };
+
+    void await_input();
+    void read_some();
+    void end_of_input();
+    void process();
+    void process_soon();
+    void take_descriptors(const proto::LineReader::Line& line, Request& request);
+    void flush();
+    void flush_soon();
+
+    asio::io_context& io_;
+    core::ConnectionId id_;
+    Readiness socket_;
+    sys::Peer peer_;
+    Handlers handlers_;
+    proto::LineReader lines_;
+    std::deque<Incoming> incoming_;
+    std::deque<Outgoing> outgoing_;
+    std::size_t queued_ = 0;  // bytes not sent yet
+    bool reading_ = false, writing_ = false, processing_ = false, flushing_ = false;
+    bool input_ended_ = false, closed_ = false;
+};
+
+}  // namespace procd::loop

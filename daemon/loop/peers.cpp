@@ -1,0 +1,80 @@
+#include "daemon/loop/peers.hpp"
+
+#include <array>
+
+#include "daemon/sys/pidfd.hpp"
+#include "daemon/sys/process_self.hpp"
+#include "daemon/sys/procfs.hpp"
+
+namespace procd::loop {
+
+std::optional<api::Watched> PidWatches::watch(pid_t pid) {
+    auto pidfd = sys::open_pidfd(pid);
+    if (!pidfd) return std::nullopt;
+    return watch(std::move(*pidfd));
+}
+
+std::optional<api::Watched> PidWatches::watch(sys::UniqueFd pidfd) {
+    const pid_t pid = sys::pid_of(pidfd.get());
+    if (pid <= 0) return std::nullopt;
+    const auto start = sys::start_time(pid);
+    const auto uid = sys::effective_uid_of(pid);
+    const std::string comm = sys::comm_of(pid);
+    // Only now: what was read is this process's, if it still lives.
+    if (!start || !uid || sys::has_exited(pidfd.get())) return std::nullopt;
+    const Identity identity{pid, *start};
+    if (const auto known = by_identity_.find(identity); known != by_identity_.end())
+        return entries_.at(known->second).watched;
+
+    const std::uint64_t number = next_++;
+    Entry entry{identity, api::Watched{number, {pid, comm}, *uid}, std::make_unique<Readiness>(io_, std::move(pidfd))};
+    entry.pidfd->on_readable([this, number] { ended(number); });
+    by_identity_.emplace(identity, number);
+    return entries_.emplace(number, std::move(entry)).first->second.watched;
+}
+
+void PidWatches::ended(std::uint64_t number) {
+    const auto found = entries_.find(number);
+    by_identity_.erase(found->second.identity);
+    entries_.erase(found);
+    on_end_(number);
+}
+
+namespace {
+
+constexpr std::array k_namespaces{"user", "mnt", "pid"};
+
+}  // namespace
+
+OwnNamespaces own_namespaces() {
+    OwnNamespaces own;
+    const pid_t self = sys::own_pid();
+    for (const char* kind : k_namespaces)
+        if (const auto inode = sys::namespace_of(self, kind)) own.inodes[kind] = *inode;
+    if (const auto restrictions = sys::restrictions_of(self)) {
+        own.seccomp = restrictions->seccomp != 0;
+        own.no_new_privs = restrictions->no_new_privs;
+    }
+    return own;
+}
+
+std::variant<core::Identity, std::string> identity_of(const sys::Peer& peer, const OwnNamespaces& own,
+                                                      bool allow_confined) {
+    core::Identity identity;
+    identity.uid = peer.uid;
+    identity.gid = peer.gid;
+    identity.groups.assign(peer.groups.begin(), peer.groups.end());
+    const auto restrictions = sys::restrictions_of(peer.pid);
+    if (!restrictions) return "the caller has ended, so what it may do is not known";
+    identity.no_new_privs = restrictions->no_new_privs && !own.no_new_privs;
+    if (allow_confined) return identity;
+    if (restrictions->seccomp != 0 && !own.seccomp) return "the caller is confined by seccomp, and its child would not be";
+    for (const auto& [kind, inode] : own.inodes) {
+        const auto callers = sys::namespace_of(peer.pid, kind);
+        if (!callers) return "the caller's namespaces cannot be read";
+        if (*callers != inode) return "the caller is in another " + kind + " namespace, and its child would not be";
+    }
+    return identity;
+}
+
+}  // namespace procd::loop

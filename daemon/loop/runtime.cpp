@@ -1,0 +1,207 @@
+#include "daemon/loop/runtime.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <utility>
+
+#include <asio/post.hpp>
+
+#include "daemon/loop/descriptor.hpp"
+#include "daemon/loop/log.hpp"
+#include "daemon/sys/descriptors.hpp"
+#include "daemon/sys/fd_passing.hpp"
+#include "daemon/sys/log_file.hpp"
+#include "daemon/sys/notify.hpp"
+#include "daemon/sys/process_self.hpp"
+#include "daemon/sys/signals.hpp"
+
+namespace procd::loop {
+namespace {
+
+constexpr auto k_farewell = std::chrono::seconds(1);  // for the last answers to be read
+
+api::Self describe_self(const RuntimeConfig& config, const sys::Containment& containment) {
+    return api::Self{config.version, sys::own_pid(), sys::own_uid(), sys::boot_id(),
+                     containment.kind() + ": " + containment.description()};
+}
+
+}  // namespace
+
+Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<sys::Containment> containment,
+                 sys::UniqueFd signals)
+    : config_(std::move(config)), self_(describe_self(config_, *containment)), own_(own_namespaces()),
+      containment_(std::move(containment)),
+      children_(io_, *containment_, ChildrenConfig{listener.path(), config_.log_dir, self_.uid == 0},
+                [this](core::Event event) { api_.happened(event); }),
+      watches_(io_,
+               [this](std::uint64_t number) {
+                   api_.happened(core::OwnerEnded{{core::OwnerKind::pid, number}});
+               }),
+      api_(config_.core, *this), signals_(io_, std::move(signals)), deadline_(io_), farewell_(io_) {
+    acceptor_ = std::make_unique<Acceptor>(
+        io_, std::move(listener), [this](sys::UniqueFd socket) { on_connection(std::move(socket)); },
+        [](const std::string& text) { log_warning(text); });
+}
+
+Runtime::~Runtime() = default;
+
+void Runtime::run(const Ready& ready) {
+    await_signal();
+    ready();
+    log_info("ready on " + acceptor_->path() + " (" + self_.containment + ")");
+    io_.run();
+}
+
+core::Now Runtime::now() const {
+    return {std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
+}
+
+void Runtime::log(const std::string& text) {
+    log_info(text);
+}
+
+// ---- signals ------------------------------------------------------------------------------------------------------
+
+void Runtime::await_signal() {
+    signals_.on_readable([this] {
+        while (const auto signal = sys::read_signal(signals_.fd())) {
+            if (*signal == SIGCHLD) {
+                sys::reap_orphans([this](pid_t pid) { return children_.is_main(pid); });
+                continue;
+            }
+            log_info("told to stop by signal " + std::to_string(*signal));
+            sys::notify("STOPPING=1");
+            api_.happened(core::StopSignal{*signal});
+        }
+        await_signal();
+    });
+}
+
+// ---- actions ------------------------------------------------------------------------------------------------------
+
+// What an action leads to at once comes after what was decided before it.
+void Runtime::perform(core::Actions actions) {
+    for (core::Action& action : actions) actions_.push_back(std::move(action));
+    if (std::exchange(performing_, true)) return;
+    while (!actions_.empty()) {
+        const core::Action action = std::move(actions_.front());
+        actions_.pop_front();
+        carry_out(action);
+    }
+    performing_ = false;
+    deadline_.set(api_.core().next_deadline(), [this] { api_.happened(core::Tick{}); });
+    const std::vector<core::ConnectionId> waiting(half_closed_.begin(), half_closed_.end());
+    for (const core::ConnectionId id : waiting) close_if_done(id);
+}
+
+void Runtime::carry_out(const core::Action& action) {
+    if (const auto* forget = std::get_if<core::Forget>(&action)) {
+        if (!forget->log.empty()) sys::remove_log_file(forget->log);
+    } else if (const auto* report = std::get_if<core::Report>(&action)) {
+        log_warning(report->text);
+    } else if (std::holds_alternative<core::Leave>(action)) {
+        leave();
+    } else {
+        std::visit(
+            [this](const auto& one) {
+                if constexpr (requires { children_.carry_out(one); }) children_.carry_out(one);
+            },
+            action);
+    }
+}
+
+// Everything of ours has ended. What could not be attributed goes now, the last answers go out, and that is the end.
+void Runtime::leave() {
+    if (std::exchange(leaving_, true)) return;
+    if (const std::size_t strays = containment_->kill_strays())
+        log_warning(std::to_string(strays) + " strays ended");
+    acceptor_.reset();
+    const auto stop = [this] { io_.stop(); };
+    farewell_.set(std::chrono::steady_clock::now() + k_farewell, stop);
+    asio::post(io_, [this, stop] {
+        // Behind the answers that are queued already.
+        asio::post(io_, [this, stop] {
+            const bool quiet = std::all_of(clients_.begin(), clients_.end(),
+                                           [](const auto& entry) { return entry.second.connection->idle(); });
+            if (quiet) stop();
+        });
+    });
+}
+
+// ---- connections --------------------------------------------------------------------------------------------------
+
+Runtime::Client* Runtime::client(core::ConnectionId id) {
+    const auto found = clients_.find(id);
+    return found == clients_.end() ? nullptr : &found->second;
+}
+
+void Runtime::on_connection(sys::UniqueFd socket) {
+    auto peer = sys::peer_of(socket.get());
+    if (!peer) return log_warning(peer.error().message());
+    std::size_t& count = connections_of_[peer->uid];
+    if (count >= config_.max_connections && peer->uid != 0 && peer->uid != self_.uid) {
+        const std::string text = "user " + std::to_string(peer->uid) + " has " + std::to_string(count) +
+                                 " connections, the most that one may have";
+        (void)sys::send(socket.get(), proto::error_line("null", {proto::ErrorKind::limit, text, proto::OrderedJson::object()}), {});
+        return;
+    }
+    ++count;
+    const core::ConnectionId id = next_connection_++;
+    Client& entry = clients_[id];
+    if (!sys::supports_peer_pidfd())
+        if (auto pidfd = sys::peer_pidfd(socket.get(), *peer)) entry.early_pidfd = std::move(*pidfd);
+    Connection::Handlers handlers;
+    handlers.on_request = [this](Connection& from, Connection::Request request) { on_request(from, std::move(request)); };
+    handlers.on_half_closed = [this](Connection& from) {
+        half_closed_.insert(from.id());
+        // Not from inside one of its own functions.
+        asio::post(io_, [this, from_id = from.id()] { close_if_done(from_id); });
+    };
+    handlers.on_closed = [this](Connection& closed) { on_closed(closed); };
+    entry.connection = std::make_shared<Connection>(io_, id, std::move(socket), std::move(*peer), std::move(handlers));
+    entry.connection->start();
+}
+
+void Runtime::on_request(Connection& connection, Connection::Request request) {
+    const sys::Peer& peer = connection.peer();
+    const api::Peer from{connection.id(), peer.uid, peer.pid};
+    if (request.too_long) {
+        api_.refuse_line(from, {proto::ErrorKind::too_large,
+                                "a request has at most " + std::to_string(proto::k_max_line_bytes) + " bytes",
+                                proto::OrderedJson::object()});
+    } else if (request.truncated) {
+        api_.refuse_truncated(from, request.line);
+    } else {
+        api_.handle(from, request.line, std::move(request.descriptors));
+    }
+}
+
+void Runtime::on_closed(Connection& connection) {
+    const core::ConnectionId id = connection.id();
+    const auto count = connections_of_.find(connection.peer().uid);
+    if (--count->second == 0) connections_of_.erase(count);
+    half_closed_.erase(id);
+    clients_.erase(id);
+    api_.connection_closed(id);
+}
+
+// A client that will send no more, and to whom nothing is owed, is gone; but not while something belongs to it.
+void Runtime::close_if_done(core::ConnectionId id) {
+    Client* const entry = client(id);
+    if (!entry || !entry->connection->half_closed() || !entry->connection->idle() || api_.owes(id)) return;
+    entry->connection->close();
+}
+
+void Runtime::send(core::ConnectionId connection, std::string line, core::ResourcePtr descriptor) {
+    if (Client* const to = client(connection)) to->connection->send(std::move(line), std::move(descriptor));
+}
+
+bool Runtime::send_event(core::ConnectionId connection, const std::string& line) {
+    Client* const to = client(connection);
+    if (!to || !to->connection->keeps_up()) return false;
+    to->connection->send(line, nullptr);
+    return true;
+}
+
+}  // namespace procd::loop

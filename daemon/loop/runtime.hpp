@@ -1,0 +1,108 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <asio/io_context.hpp>
+
+#include "daemon/api/api.hpp"
+#include "daemon/api/host.hpp"
+#include "daemon/loop/acceptor.hpp"
+#include "daemon/loop/alarm.hpp"
+#include "daemon/loop/children.hpp"
+#include "daemon/loop/connection.hpp"
+#include "daemon/loop/peers.hpp"
+#include "daemon/sys/containment.hpp"
+#include "daemon/sys/listener.hpp"
+#include "daemon/sys/spawn.hpp"
+
+namespace procd::loop {
+
+struct RuntimeConfig {
+    core::Config core;
+    std::string log_dir;
+    std::string version;
+    std::size_t max_connections = 1024;  // of each user but root and procd's own
+    bool allow_confined = false;
+    sys::ResourceLimit nofile{};  // procd's own before it was raised: what children of nobody's get
+};
+
+// One procd at work: connections in, the core's decisions out. Everything happens on the thread that calls run(), but for
+// what the spawner does.
+class Runtime final : public api::Host {
+  public:
+    using Ready = std::function<void()>;
+
+    // signals: from sys::open_signals.
+    Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<sys::Containment> containment,
+            sys::UniqueFd signals);
+    ~Runtime() override;
+
+    // Until procd was told to stop and everything has ended. ready: called when the socket answers.
+    void run(const Ready& ready);
+
+    // api::Host
+    core::Now now() const override;
+    const api::Self& self() const override { return self_; }
+    core::OwnerFacts peer(core::ConnectionId connection) override;
+    std::optional<core::ProcessId> enclosing(core::ConnectionId connection) override;
+    std::optional<core::SessionId> session_around(core::ConnectionId connection) override;
+    bool watch_peer(core::ConnectionId connection) override;
+    std::variant<core::Identity, std::string> identity(core::ConnectionId connection) override;
+    std::vector<core::ResourceLimit> limits(core::ConnectionId connection) override;
+    std::optional<core::Identity> user(const std::string& name) override;
+    std::optional<api::Watched> watch_pid(std::int64_t pid) override;
+    std::optional<api::Watched> watch_pidfd(const core::ResourcePtr& pidfd) override;
+    void refresh(core::ProcessId process) override { children_.refresh(process); }
+    core::ResourcePtr sentinel(core::ProcessId process) override { return children_.sentinel(process); }
+    void send(core::ConnectionId connection, std::string line, core::ResourcePtr descriptor) override;
+    bool send_event(core::ConnectionId connection, const std::string& line) override;
+    void perform(core::Actions actions) override;
+    void log(const std::string& text) override;
+
+  private:
+    struct Client {
+        std::shared_ptr<Connection> connection;
+        sys::UniqueFd early_pidfd;         // taken at accept, where the kernel cannot give it later
+        std::unique_ptr<Readiness> pidfd;  // of the peer, once its end matters
+        std::optional<std::optional<core::ProcessId>> enclosing;  // once looked up
+        bool peer_ended = false;
+    };
+
+    void on_connection(sys::UniqueFd socket);
+    void on_request(Connection& connection, Connection::Request request);
+    void on_closed(Connection& connection);
+    void close_if_done(core::ConnectionId id);
+    void await_signal();
+    void carry_out(const core::Action& action);
+    void leave();
+    Client* client(core::ConnectionId id);
+
+    RuntimeConfig config_;
+    asio::io_context io_;
+    api::Self self_;
+    OwnNamespaces own_;
+    std::unique_ptr<sys::Containment> containment_;
+    Children children_;
+    PidWatches watches_;
+    api::Api api_;
+    std::unordered_map<core::ConnectionId, Client> clients_;
+    std::map<std::uint32_t, std::size_t> connections_of_;
+    std::set<core::ConnectionId> half_closed_;
+    core::ConnectionId next_connection_ = 1;
+    std::deque<core::Action> actions_;
+    bool performing_ = false;
+    Readiness signals_;
+    Alarm deadline_;
+    Alarm farewell_;
+    std::unique_ptr<Acceptor> acceptor_;
+    bool leaving_ = false;
+};
+
+}  // namespace procd::loop

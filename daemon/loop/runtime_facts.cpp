@@ -1,0 +1,111 @@
+#include <algorithm>
+
+#include "daemon/loop/descriptor.hpp"
+#include "daemon/loop/runtime.hpp"
+#include "daemon/sys/descriptors.hpp"
+#include "daemon/sys/limits.hpp"
+#include "daemon/sys/pidfd.hpp"
+#include "daemon/sys/process_self.hpp"
+#include "daemon/sys/procfs.hpp"
+#include "daemon/sys/users.hpp"
+
+// The kernel facts that requests ask for: who the peer is, where it runs, when it ends.
+namespace procd::loop {
+
+core::OwnerFacts Runtime::peer(core::ConnectionId connection) {
+    const Client* const from = client(connection);
+    if (!from) return {};
+    const pid_t pid = from->connection->peer().pid;
+    return {pid, sys::comm_of(pid)};
+}
+
+std::optional<core::ProcessId> Runtime::enclosing(core::ConnectionId connection) {
+    Client* const from = client(connection);
+    if (!from) return std::nullopt;
+    if (!from->enclosing) from->enclosing = containment_->tree_of(from->connection->peer().pid);
+    const auto id = *from->enclosing;
+    return id && api_.core().find(*id) ? id : std::nullopt;
+}
+
+std::optional<core::SessionId> Runtime::session_around(core::ConnectionId connection) {
+    const Client* const from = client(connection);
+    if (!from || api_.core().sessions().empty()) return std::nullopt;
+    std::map<pid_t, core::SessionId> holders;
+    for (const auto& [id, session] : api_.core().sessions())
+        if (const Client* const holder = client(session.holder)) holders[holder->connection->peer().pid] = id;
+    constexpr int k_deepest = 1000;
+    pid_t pid = from->connection->peer().pid;
+    for (int depth = 0; pid > 1 && depth < k_deepest; ++depth) {
+        const auto stat = sys::read_stat(pid);
+        if (!stat) break;
+        pid = stat->ppid;
+        if (const auto holder = holders.find(pid); holder != holders.end()) return holder->second;
+    }
+    return std::nullopt;
+}
+
+bool Runtime::watch_peer(core::ConnectionId connection) {
+    Client* const from = client(connection);
+    if (!from || from->peer_ended) return false;
+    if (from->pidfd) return true;
+    sys::UniqueFd pidfd = std::move(from->early_pidfd);
+    if (!pidfd) {
+        auto opened = sys::peer_pidfd(from->connection->socket(), from->connection->peer());
+        if (opened) pidfd = std::move(*opened);
+    }
+    if (!pidfd || sys::has_exited(pidfd.get())) {
+        from->peer_ended = true;
+        return false;
+    }
+    from->pidfd = std::make_unique<Readiness>(io_, std::move(pidfd));
+    from->pidfd->on_readable([this, connection] {
+        if (Client* const ended = client(connection)) {
+            ended->peer_ended = true;
+            ended->pidfd.reset();
+        }
+        api_.happened(core::OwnerEnded{{core::OwnerKind::connection, connection}});
+    });
+    return true;
+}
+
+std::variant<core::Identity, std::string> Runtime::identity(core::ConnectionId connection) {
+    const Client* const from = client(connection);
+    if (!from) return "the connection is closed";
+    // A user's own procd starts everything as that user.
+    if (self_.uid != 0) return core::Identity{self_.uid, sys::own_gid(), {}, false};
+    return identity_of(from->connection->peer(), own_, config_.allow_confined);
+}
+
+std::vector<core::ResourceLimit> Runtime::limits(core::ConnectionId connection) {
+    const Client* const from = client(connection);
+    auto limits = sys::limits_of(from ? from->connection->peer().pid : sys::own_pid());
+    const bool own = !limits;
+    if (own) limits = sys::limits_of(sys::own_pid());
+    std::vector<core::ResourceLimit> result;
+    if (!limits) return result;
+    for (const sys::ResourceLimit& limit : *limits) {
+        // procd has raised its own number of descriptors; that is not for children.
+        const sys::ResourceLimit& shown = own && limit.resource == config_.nofile.resource ? config_.nofile : limit;
+        result.push_back({std::string(sys::name_of_resource(shown.resource)), shown.soft, shown.hard});
+    }
+    return result;
+}
+
+std::optional<core::Identity> Runtime::user(const std::string& name) {
+    std::optional<sys::UserInfo> user = sys::user_named(name);
+    if (!user && !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; }))
+        if (name.size() < 10) user = sys::user_of(static_cast<uid_t>(std::stoul(name)));
+    if (!user) return std::nullopt;
+    const std::vector<gid_t> groups = sys::groups_of(*user);
+    return core::Identity{user->uid, user->gid, {groups.begin(), groups.end()}, false};
+}
+
+std::optional<api::Watched> Runtime::watch_pid(std::int64_t pid) {
+    return watches_.watch(static_cast<pid_t>(pid));
+}
+
+std::optional<api::Watched> Runtime::watch_pidfd(const core::ResourcePtr& pidfd) {
+    return watches_.watch(sys::duplicate(fd_of(pidfd)));
+}
+
+}  // namespace procd::loop

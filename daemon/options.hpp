@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <variant>
+
+namespace procd {
+
+struct Options {
+    std::string socket;            // -s; empty: systemd's, else the default
+    std::string runtime_dir;
+    std::string log_dir;
+    std::string containment = "auto";
+    double drain = 10, grace = 10;  // seconds
+    std::string socket_mode;        // octal; empty: 0660 for root, else 0600
+    std::string socket_group;       // empty: procd for root where that group is there
+    int ready_fd = -1;
+    bool allow_confined = false;
+    std::size_t retain = 1000;
+    std::size_t max_processes = 4096, max_connections = 1024, max_waits = 8192;
+};
+
+// The options, or the exit status (--help, --version: 0; a usage error, told on stderr: 2).
+std::variant<Options, int> parse_options(int argc, char** argv);
+
+}  // namespace procd

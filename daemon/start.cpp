@@ -1,0 +1,131 @@
+#include "daemon/start.hpp"
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "daemon/loop/log.hpp"
+#include "daemon/loop/runtime.hpp"
+#include "daemon/sys/containment.hpp"
+#include "daemon/sys/limits.hpp"
+#include "daemon/sys/listener.hpp"
+#include "daemon/sys/log_file.hpp"
+#include "daemon/sys/notify.hpp"
+#include "daemon/sys/process_self.hpp"
+#include "daemon/sys/signals.hpp"
+#include "daemon/sys/users.hpp"
+
+namespace procd {
+namespace {
+
+struct Places {
+    std::string socket;
+    std::string log_dir;
+    bool make_parents = false;
+};
+
+std::string variable(const char* name) {
+    return sys::environment_variable(name).value_or("");
+}
+
+std::string state_home() {
+    const std::string xdg = variable("XDG_STATE_HOME");
+    return xdg.empty() ? variable("HOME") + "/.local/state" : xdg;
+}
+
+Places places(const Options& options, bool root) {
+    Places places;
+    const std::string runtime = variable("XDG_RUNTIME_DIR");
+    places.socket = options.socket;
+    if (places.socket.empty()) {
+        places.make_parents = true;
+        if (!options.runtime_dir.empty()) places.socket = options.runtime_dir + "/procd.sock";
+        else if (root) places.socket = "/run/procd/procd.sock";
+        else places.socket = (runtime.empty() ? variable("HOME") + "/.local/state" : runtime) + "/procd/procd.sock";
+    }
+    if (!places.socket.starts_with('/'))
+        if (const auto here = sys::real_path(".")) places.socket = *here + "/" + places.socket;
+
+    const std::string logs = variable("LOGS_DIRECTORY");
+    const std::string beside = places.socket.substr(0, places.socket.rfind('/'));
+    if (!options.log_dir.empty()) places.log_dir = options.log_dir;
+    else if (!options.runtime_dir.empty()) places.log_dir = options.runtime_dir + "/log";
+    else if (!options.socket.empty()) places.log_dir = beside + "/log";
+    else if (!logs.empty()) places.log_dir = logs.substr(0, logs.find(':'));
+    else places.log_dir = root ? "/var/log/procd" : state_home() + "/procd/log";
+    return places;
+}
+
+sys::ListenerConfig listener_config(const Options& options, const Places& places, bool root) {
+    sys::ListenerConfig config;
+    config.path = places.socket;
+    config.make_parents = places.make_parents;
+    const std::string mode = options.socket_mode.empty() ? (root ? "0660" : "0600") : options.socket_mode;
+    config.mode = static_cast<mode_t>(std::stoul(mode, nullptr, 8));
+    config.group = options.socket_group;
+    if (config.group.empty() && root && sys::gid_of_group("procd")) config.group = "procd";
+    return config;
+}
+
+sys::Result<sys::Listener> open_listener(const Options& options, const Places& places, bool root) {
+    if (options.socket.empty()) {
+        auto passed = sys::listen_fds();
+        if (!passed.empty()) return sys::Listener::adopt(std::move(passed.front()));
+    }
+    return sys::Listener::open(listener_config(options, places, root));
+}
+
+core::Duration seconds(double value) {
+    constexpr double k_longest = 1e9;
+    return std::chrono::duration_cast<core::Duration>(std::chrono::duration<double>(std::min(value, k_longest)));
+}
+
+int fail(const sys::SysError& error) {
+    std::fprintf(stderr, "procd: %s\n", error.message().c_str());
+    return 1;
+}
+
+}  // namespace
+
+int start_and_serve(const Options& options) {
+    sys::reset_signals();
+    const bool root = sys::own_uid() == 0;
+    loop::RuntimeConfig config;
+    const auto nofile = sys::raise_nofile();
+    if (!nofile) return fail(nofile.error());
+    config.nofile = *nofile;
+    auto signals = sys::open_signals();
+    if (!signals) return fail(signals.error());
+
+    const Places where = places(options, root);
+    auto listener = open_listener(options, where, root);
+    if (!listener) return fail(listener.error());
+    if (auto made = sys::make_log_dir(where.log_dir); !made) return fail(made.error());
+    auto containment = sys::make_containment(options.containment, sys::ContainmentConfig{listener->path(), ""});
+    if (!containment) return fail(containment.error());
+
+    config.core.grace = seconds(options.grace);
+    config.core.drain = seconds(options.drain);
+    config.core.retained = options.retain;
+    config.core.max_processes = options.max_processes;
+    config.core.max_waits = options.max_waits;
+    config.core.own_uid = sys::own_uid();
+    config.max_connections = options.max_connections;
+    config.log_dir = where.log_dir;
+    config.version = PROCD_VERSION;
+    config.allow_confined = options.allow_confined;
+
+    loop::open_log();
+    loop::Runtime runtime(std::move(config), std::move(*listener), std::move(*containment), std::move(*signals));
+    runtime.run([&] {
+        sys::notify("READY=1");
+        if (options.ready_fd >= 0) sys::tell_ready(options.ready_fd);
+    });
+    loop::log_info("stopped");
+    return 0;
+}
+
+}  // namespace procd

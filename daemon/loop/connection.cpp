@@ -33,6 +33,7 @@ void Connection::close() {
     outgoing_.clear();
     queued_ = 0;
     const auto self = shared_from_this();
+    socket_.close();
     handlers_.on_closed(*self);
 }
 

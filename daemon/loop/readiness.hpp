@@ -26,6 +26,13 @@ class Readiness {
 
     int fd() { return descriptor_.native_handle(); }
 
+    // Gives the descriptor back now; whoever waits for it is released without being called.
+    void close() {
+        *alive_ = false;
+        asio::error_code ignored;
+        descriptor_.close(ignored);
+    }
+
     // Calls the handler once, when the descriptor is ready for that (or broken).
     void wait(Kind kind, Handler handler) {
         descriptor_.async_wait(kind, [alive = alive_, handler = std::move(handler)](const asio::error_code& error) {

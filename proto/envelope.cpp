@@ -42,7 +42,7 @@ std::variant<Json, WireError> parse_json(std::string_view text) {
     try {
         return Json::parse(text);
     } catch (const Json::out_of_range& error) {
-        return invalid("a number is out of range");
+        return WireError{ErrorKind::parse_error, "a number is out of range", OrderedJson::object()};
     } catch (const Json::exception& error) {
         return WireError{ErrorKind::parse_error, "not JSON: " + plain(error.what()), OrderedJson::object()};
     }

@@ -115,7 +115,8 @@ struct OwnerRef {
     bool operator==(const OwnerRef&) const = default;
 };
 
-// Which process: an integer is an id; a string is a name; {"name": "x", "owner": …} looks among that owner's first.
+// Which process: an integer is an id; a string is a name, looked up among the caller's own processes first;
+// {"name": "x", "owner": …} looks among that owner's alone.
 struct Selector {
     std::optional<std::int64_t> id;
     std::string name;

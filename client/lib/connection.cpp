@@ -3,7 +3,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -13,7 +12,8 @@
 namespace procd::client {
 namespace {
 
-// A reply may be longer than any request: thousands of processes in one line. Longer: the connection is given up.
+// A reply may be longer than any request: thousands of processes in one line. Longer: the connection is given
+// up.
 constexpr std::size_t k_max_reply_bytes = std::size_t{512} << 20;
 constexpr std::size_t k_max_fds = 253;  // SCM_MAX_FD of the kernel
 constexpr std::size_t k_read_bytes = std::size_t{64} << 10;
@@ -73,10 +73,10 @@ void Connection::break_down(Error error) {
     if (!broken_) broken_ = std::move(error);
 }
 
-// ---- sending ------------------------------------------------------------------------------------------------------
+// ---- sending ----------------------------------------------------------------------------------------------
 
-Result<Connection::RequestId> Connection::send_request(const char* method, const proto::OrderedJson& params, Fds fds,
-                                                       Deadline deadline) {
+Result<Connection::RequestId> Connection::send_request(const char* method, const proto::OrderedJson& params,
+                                                       Fds fds, Deadline deadline) {
     const RequestId id = ++last_id_;
     std::string line = R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"method":")";
     line.append(method).append(R"(","params":)").append(proto::dump(params)).append("}\n");
@@ -96,8 +96,9 @@ Result<void> Connection::send_notification(const char* method, const proto::Orde
 Result<void> Connection::write(std::string_view line, Fds fds, Deadline deadline) {
     if (broken_) return *broken_;
     if (line.size() > proto::k_max_line_bytes)
-        return Error::refused(proto::ErrorKind::too_large,
-                              "the request is longer than " + std::to_string(proto::k_max_line_bytes >> 20) + " MiB");
+        return Error::refused(
+            proto::ErrorKind::too_large,
+            "the request is longer than " + std::to_string(proto::k_max_line_bytes >> 20) + " MiB");
     if (fds.size() > k_max_fds)
         return Error::refused(proto::ErrorKind::limit,
                               "a request takes at most " + std::to_string(k_max_fds) + " descriptors");
@@ -130,7 +131,8 @@ Result<void> Connection::write(std::string_view line, Fds fds, Deadline deadline
         } else if (errno != EINTR) {
             const int error = errno;
             // Before it hung up it may have said why.
-            while (!broken_ && read_once()) {}
+            while (!broken_ && read_once()) {
+            }
             break_down(closed(error));
             return *broken_;
         }
@@ -138,7 +140,7 @@ Result<void> Connection::write(std::string_view line, Fds fds, Deadline deadline
     return {};
 }
 
-// ---- receiving ----------------------------------------------------------------------------------------------------
+// ---- receiving --------------------------------------------------------------------------------------------
 
 Result<void> Connection::wait_for(short events, Deadline deadline) {
     for (;;) {
@@ -207,17 +209,22 @@ void Connection::sort_in(proto::LineReader::Line line) {
     const auto error = json->find("error");
     if (id == json->end()) {
         const auto method = json->find("method");
-        if (method == json->end() || !method->is_string()) return nonsense("who answers here speaks another protocol");
+        if (method == json->end() || !method->is_string())
+            return nonsense("who answers here speaks another protocol");
         const auto params = json->find("params");
         notifications_.push_back({method->get<std::string>(), params == json->end() ? proto::Json() : *params,
                                   std::move(line.text)});
         return;
     }
-    if (id->is_null() && error != json->end()) return break_down(refusal_of(*error, line.text));  // of the connection
-    if (!id->is_number_unsigned() || outstanding_.erase(id->get<RequestId>()) == 0) return;      // given up meanwhile
+    if (id->is_null() && error != json->end())
+        return break_down(refusal_of(*error, line.text));  // of the connection
+    if (!id->is_number_unsigned() || outstanding_.erase(id->get<RequestId>()) == 0)
+        return;  // given up meanwhile
     RawReply reply{{}, std::nullopt, {}, std::move(fds)};
-    if (error != json->end()) reply.error = refusal_of(*error, line.text);
-    else if (const auto result = json->find("result"); result != json->end()) reply.result = *result;
+    if (error != json->end())
+        reply.error = refusal_of(*error, line.text);
+    else if (const auto result = json->find("result"); result != json->end())
+        reply.result = *result;
     reply.line = std::move(line.text);
     replies_.emplace(id->get<RequestId>(), std::move(reply));
 }

@@ -24,8 +24,8 @@
 //     if (!reply) … reply.error().message …
 //     reply->result.pid
 //
-// Requests may be pipelined: send() several, receive() each. Whoever waits for other things too polls fd(), lets
-// pump() read, and asks arrived().
+// Requests may be pipelined: send() several, receive() each. Whoever waits for other things too polls fd(),
+// lets pump() read, and asks arrived().
 namespace procd::client {
 
 // A member of a line, in the order in which it came, unknown members too: what `--json` prints.
@@ -81,7 +81,12 @@ class Connection {
                               proto::Unknown::ignore);
             }
         } catch (const proto::DecodeError& error) {
-            return Error{Error::Kind::protocol, "procd's answer makes no sense: " + std::string(error.what()), {}, {}, 0, path_};
+            return Error{Error::Kind::protocol,
+                         "procd's answer makes no sense: " + std::string(error.what()),
+                         {},
+                         {},
+                         0,
+                         path_};
         }
         return reply;
     }
@@ -110,8 +115,10 @@ class Connection {
     };
 
     Connection(UniqueFd fd, std::string path);
-    Result<RequestId> send_request(const char* method, const proto::OrderedJson& params, Fds fds, Deadline deadline);
-    Result<void> send_notification(const char* method, const proto::OrderedJson& params, Fds fds, Deadline deadline);
+    Result<RequestId> send_request(const char* method, const proto::OrderedJson& params, Fds fds,
+                                   Deadline deadline);
+    Result<void> send_notification(const char* method, const proto::OrderedJson& params, Fds fds,
+                                   Deadline deadline);
     Result<void> write(std::string_view line, Fds fds, Deadline deadline);
     Result<RawReply> receive_raw(RequestId id, Deadline deadline);
     Result<void> wait_for(short events, Deadline deadline);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
-
 #include <time.h>
 
 namespace procd::client {
@@ -17,7 +16,8 @@ class Deadline {
         constexpr double k_for_ever = 1e9;  // thirty years; more would overflow the clock
         Deadline deadline;
         if (seconds < k_for_ever)
-            deadline.end_ = Clock::now() + std::chrono::ceil<Clock::duration>(std::chrono::duration<double>(seconds));
+            deadline.end_ =
+                Clock::now() + std::chrono::ceil<Clock::duration>(std::chrono::duration<double>(seconds));
         return deadline;
     }
     static Deadline after(std::optional<double> seconds) { return seconds ? after(*seconds) : never(); }
@@ -26,7 +26,8 @@ class Deadline {
     // What is left, at least zero; none where it is for ever. Fits ppoll.
     std::optional<timespec> left() const {
         if (!end_) return std::nullopt;
-        const auto rest = std::max(std::chrono::nanoseconds(*end_ - Clock::now()), std::chrono::nanoseconds(0));
+        const auto rest =
+            std::max(std::chrono::nanoseconds(*end_ - Clock::now()), std::chrono::nanoseconds(0));
         const auto whole = std::chrono::floor<std::chrono::seconds>(rest);
         timespec time{};
         time.tv_sec = static_cast<time_t>(whole.count());

@@ -24,7 +24,9 @@ struct Error {
     int error = 0;
     std::string path;
 
-    bool is(proto::ErrorKind wanted) const { return kind == Kind::refused && refusal == proto::to_text(wanted); }
+    bool is(proto::ErrorKind wanted) const {
+        return kind == Kind::refused && refusal == proto::to_text(wanted);
+    }
 
     // An error like one of procd's own, for what is found wrong before anything is sent.
     static Error refused(proto::ErrorKind kind, std::string message);

@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -29,7 +28,8 @@ Error failed(const std::string& path, int error) {
 
 Error Error::refused(proto::ErrorKind kind, std::string message) {
     auto object = proto::to_json(proto::WireError{kind, message, proto::OrderedJson::object()});
-    return Error{Kind::refused, std::move(message), std::string(proto::to_text(kind)), std::move(object), 0, {}};
+    return Error{
+        Kind::refused, std::move(message), std::string(proto::to_text(kind)), std::move(object), 0, {}};
 }
 
 Surroundings Surroundings::actual() {
@@ -50,8 +50,10 @@ SocketChoice choose_socket(const std::optional<std::string>& given, const Surrou
     if (const auto named = surroundings.variable("PROCD_SOCKET")) return {*named, true, {}};
     std::vector<std::string> own;
     if (surroundings.uid != 0) {
-        if (const auto runtime = surroundings.variable("XDG_RUNTIME_DIR")) own.push_back(*runtime + "/procd/procd.sock");
-        if (const auto home = surroundings.variable("HOME")) own.push_back(*home + "/.local/state/procd/procd.sock");
+        if (const auto runtime = surroundings.variable("XDG_RUNTIME_DIR"))
+            own.push_back(*runtime + "/procd/procd.sock");
+        if (const auto home = surroundings.variable("HOME"))
+            own.push_back(*home + "/.local/state/procd/procd.sock");
     }
     for (const std::string& path : own)
         if (surroundings.exists(path)) return {path, false, {}};
@@ -61,8 +63,9 @@ SocketChoice choose_socket(const std::optional<std::string>& given, const Surrou
 Result<UniqueFd> connect_socket(const std::string& path, Deadline deadline) {
     if (path.empty()) return out_of_reach(path, "the socket's path is empty", EINVAL);
     if (path.size() > k_longest_path)
-        return out_of_reach(path, "the socket's path is longer than " + std::to_string(k_longest_path) + " bytes: " + path,
-                            ENAMETOOLONG);
+        return out_of_reach(
+            path, "the socket's path is longer than " + std::to_string(k_longest_path) + " bytes: " + path,
+            ENAMETOOLONG);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.data(), path.size());

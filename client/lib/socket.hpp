@@ -3,9 +3,8 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <vector>
-
 #include <sys/types.h>
+#include <vector>
 
 #include "client/lib/deadline.hpp"
 #include "client/lib/result.hpp"
@@ -24,17 +23,17 @@ struct Surroundings {
 
 struct SocketChoice {
     std::string path;
-    bool named = false;               // by an option or PROCD_SOCKET, so nothing else was looked at
+    bool named = false;                // by an option or PROCD_SOCKET, so nothing else was looked at
     std::vector<std::string> missing;  // places looked at before, where nothing is
 };
 
 // Where procd listens: the path given, else $PROCD_SOCKET, else the user's own socket if it is there
-// ($XDG_RUNTIME_DIR/procd/procd.sock, else ~/.local/state/procd/procd.sock; root has no other than the machine's),
-// else /run/procd/procd.sock.
+// ($XDG_RUNTIME_DIR/procd/procd.sock, else ~/.local/state/procd/procd.sock; root has no other than the
+// machine's), else /run/procd/procd.sock.
 SocketChoice choose_socket(const std::optional<std::string>& given, const Surroundings& surroundings);
 
-// Connects, and makes sure that the server is root's or the caller's own: any other user could have put a socket there.
-// Non-blocking and close-on-exec.
+// Connects, and makes sure that the server is root's or the caller's own: any other user could have put a
+// socket there. Non-blocking and close-on-exec.
 Result<UniqueFd> connect_socket(const std::string& path, Deadline deadline);
 
 }  // namespace procd::client

@@ -6,10 +6,9 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
-#include <map>
-
 #include <dirent.h>
 #include <fcntl.h>
+#include <map>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -64,9 +63,10 @@ std::optional<ProcStat> parse_stat(const std::string& text) {
     if (end == std::string::npos) return std::nullopt;
     ProcStat stat;
     if (std::sscanf(text.c_str(), "%d", &stat.pid) != 1) return std::nullopt;
-    const int read = std::sscanf(text.c_str() + end + 1,
-                                 " %c %d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
-                                 &stat.state, &stat.parent, &stat.flags, &stat.start_time);
+    const int read =
+        std::sscanf(text.c_str() + end + 1,
+                    " %c %d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
+                    &stat.state, &stat.parent, &stat.flags, &stat.start_time);
     if (read != 4) return std::nullopt;
     return stat;
 }
@@ -87,8 +87,10 @@ Outcome<UniqueFd> open_caller() {
     const auto chain = chain_to_caller();
     if (chain.empty()) return gone("the program that called procctl has ended");
     UniqueFd pidfd = pidfd_of(chain.back().pid);
-    // Only a chain that still stands proves that the pidfd is the caller's, and not of a stranger with its pid.
-    if (!pidfd || !same_processes(chain, chain_to_caller())) return gone("the program that called procctl has ended");
+    // Only a chain that still stands proves that the pidfd is the caller's, and not of a stranger with its
+    // pid.
+    if (!pidfd || !same_processes(chain, chain_to_caller()))
+        return gone("the program that called procctl has ended");
     return pidfd;
 }
 

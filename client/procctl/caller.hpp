@@ -2,9 +2,8 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
-
 #include <sys/types.h>
+#include <vector>
 
 #include "client/lib/unique_fd.hpp"
 #include "client/procctl/failure.hpp"

@@ -4,7 +4,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -21,15 +20,18 @@ using procd::client::UniqueFd;
 Failure cannot(const std::string& operation, const std::string& subject, int error) {
     const bool missing = operation == "execute" && (error == ENOENT || error == ENOTDIR);
     procd::proto::WireError wire{procd::proto::ErrorKind::exec_failed,
-                                 "cannot " + operation + " " + subject + ": " + std::strerror(error), {}};
+                                 "cannot " + operation + " " + subject + ": " + std::strerror(error),
+                                 {}};
     wire.details["errno"] = error;
     wire.details["stage"] = operation == "execute" ? "exec" : operation;
-    return Failure{missing ? k_not_found : k_cannot_execute, wire.message, "exec_failed", procd::proto::to_json(wire)};
+    return Failure{missing ? k_not_found : k_cannot_execute, wire.message, "exec_failed",
+                   procd::proto::to_json(wire)};
 }
 
 // In the child: one thread, so that the environment may be changed. Returns only when the exec failed.
-void become(const std::vector<std::string>& command, const std::vector<std::pair<std::string, std::string>>& variables,
-            const sigset_t& mask, pid_t parent) {
+void become(const std::vector<std::string>& command,
+            const std::vector<std::pair<std::string, std::string>>& variables, const sigset_t& mask,
+            pid_t parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(k_cannot_execute);  // it died before that call
     for (const auto& [name, value] : variables) ::setenv(name.c_str(), value.c_str(), 1);
@@ -46,7 +48,8 @@ void become(const std::vector<std::string>& command, const std::vector<std::pair
 }  // namespace
 
 Outcome<Child> start_child(const std::vector<std::string>& command,
-                           const std::vector<std::pair<std::string, std::string>>& variables, const sigset_t& mask) {
+                           const std::vector<std::pair<std::string, std::string>>& variables,
+                           const sigset_t& mask) {
     int ends[2] = {-1, -1};
     if (::pipe2(ends, O_CLOEXEC) != 0) return cannot("make a pipe for", command[0], errno);
     const UniqueFd read_end(ends[0]);

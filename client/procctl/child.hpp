@@ -1,11 +1,10 @@
 #pragma once
 
+#include <signal.h>
 #include <string>
+#include <sys/types.h>
 #include <utility>
 #include <vector>
-
-#include <signal.h>
-#include <sys/types.h>
 
 #include "client/lib/unique_fd.hpp"
 #include "client/procctl/failure.hpp"
@@ -20,7 +19,8 @@ struct Child {
 
 // It is killed when procctl dies. An exec that fails is k_not_found or k_cannot_execute.
 Outcome<Child> start_child(const std::vector<std::string>& command,
-                           const std::vector<std::pair<std::string, std::string>>& variables, const sigset_t& mask);
+                           const std::vector<std::pair<std::string, std::string>>& variables,
+                           const sigset_t& mask);
 
 // Makes procctl the parent of what its children orphan.
 void adopt_orphans();

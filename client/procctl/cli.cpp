@@ -21,8 +21,10 @@ constexpr const char* k_about =
 
 constexpr const char* k_afterwards =
     "procctl VERB --help says more of each verb, with an example.\n"
-    "Exit status: 0 done; 1 refused by procd; 2 usage; 3 not alive, none yet; 4 no such process; 124 timed out;\n"
-    "125 procd out of reach; 126 cannot execute; 127 not found. run, session and wait give that of the process,\n"
+    "Exit status: 0 done; 1 refused by procd; 2 usage; 3 not alive, none yet; 4 no such process; 124 timed "
+    "out;\n"
+    "125 procd out of reach; 126 cannot execute; 127 not found. run, session and wait give that of the "
+    "process,\n"
     "128+N after signal N. --json prints procd's own answer in one line, errors too.";
 
 const VerbEntry* find_verb(std::string_view word) {
@@ -31,7 +33,8 @@ const VerbEntry* find_verb(std::string_view word) {
     return nullptr;
 }
 
-CLI::App* add_verb(CLI::App& root, const VerbEntry& entry, Options& options, std::vector<std::string>& placeholders) {
+CLI::App* add_verb(CLI::App& root, const VerbEntry& entry, Options& options,
+                   std::vector<std::string>& placeholders) {
     CLI::App* const app = root.add_subcommand(entry.name, entry.summary);
     if (entry.alias != nullptr) app->alias(entry.alias);
     app->footer(std::string("Example:\n  ") + entry.example);
@@ -46,9 +49,13 @@ CLI::App* add_verb(CLI::App& root, const VerbEntry& entry, Options& options, std
 }
 
 Answer usage(const std::string& message, const VerbEntry* entry, bool json) {
-    Answer answer{k_usage, {}, "procctl: " + escaped(message) + "\nTry: procctl " + (entry ? entry->name + std::string(" ") : "") + "--help\n"};
+    Answer answer{k_usage,
+                  {},
+                  "procctl: " + escaped(message) + "\nTry: procctl " +
+                      (entry ? entry->name + std::string(" ") : "") + "--help\n"};
     if (json) {
-        const procd::proto::OrderedJson error{{"code", k_usage}, {"message", message}, {"data", {{"kind", "usage"}}}};
+        const procd::proto::OrderedJson error{
+            {"code", k_usage}, {"message", message}, {"data", {{"kind", "usage"}}}};
         answer.out = procd::proto::dump(procd::proto::OrderedJson{{"error", error}}) + '\n';
     }
     return answer;
@@ -63,7 +70,8 @@ std::string one_line(std::string text) {
 
 std::string wrong_number_of_words(const VerbEntry& entry, const std::vector<std::string>& words) {
     if (words.size() < entry.least_words)
-        return std::string(entry.name) + ": " + entry.words + " is missing" + (words.empty() ? "" : " after '" + words.back() + "'");
+        return std::string(entry.name) + ": " + entry.words + " is missing" +
+               (words.empty() ? "" : " after '" + words.back() + "'");
     if (words.size() > entry.most_words)
         return std::string(entry.name) + ": '" + words[entry.most_words] + "' was not expected";
     return {};
@@ -110,7 +118,9 @@ std::variant<Options, Answer> parse_command_line(const std::vector<std::string>&
     } catch (const CLI::CallForVersion& version) {
         return Answer{k_done, std::string(version.what()) + '\n', {}};
     } catch (const CLI::ParseError& error) {
-        return usage(entry == nullptr ? "a verb is missing, or " + one_line(error.what()) : one_line(error.what()), entry, json);
+        return usage(
+            entry == nullptr ? "a verb is missing, or " + one_line(error.what()) : one_line(error.what()),
+            entry, json);
     }
     const std::string wrong = wrong_number_of_words(*entry, inner.words);
     if (!wrong.empty()) return usage(wrong, entry, json);

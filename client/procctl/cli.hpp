@@ -8,7 +8,8 @@
 
 namespace procctl {
 
-// What to print and exit with instead of doing anything: help, the version, or what is wrong with the command line.
+// What to print and exit with instead of doing anything: help, the version, or what is wrong with the command
+// line.
 struct Answer {
     int status = 0;
     std::string out, err;

@@ -13,9 +13,11 @@ bool takes_value(const CLI::App& app, const std::string& name) {
     return option != nullptr && option->get_items_expected_max() > 0;
 }
 
-// Whether the value of this argument is the next one: `--name foo`, `-s PATH`, but not `--name=foo`, `-sPATH`.
+// Whether the value of this argument is the next one: `--name foo`, `-s PATH`, but not `--name=foo`,
+// `-sPATH`.
 bool wants_next(const CLI::App& app, const std::string& argument) {
-    if (argument.starts_with("--")) return argument.find('=') == std::string::npos && takes_value(app, argument);
+    if (argument.starts_with("--"))
+        return argument.find('=') == std::string::npos && takes_value(app, argument);
     for (std::size_t i = 1; i < argument.size(); ++i)
         if (takes_value(app, std::string("-") + argument[i])) return i + 1 == argument.size();
     return false;
@@ -26,7 +28,10 @@ bool wants_next(const CLI::App& app, const std::string& argument) {
 SplitArguments split_arguments(const CLI::App& app, const std::vector<std::string>& arguments, bool command) {
     SplitArguments split;
     std::size_t i = 0;
-    const auto rest_is_words = [&] { split.words.insert(split.words.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end()); };
+    const auto rest_is_words = [&] {
+        split.words.insert(split.words.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i),
+                           arguments.end());
+    };
     for (; i < arguments.size(); ++i) {
         const std::string& argument = arguments[i];
         if (argument == "--") {
@@ -42,7 +47,8 @@ SplitArguments split_arguments(const CLI::App& app, const std::vector<std::strin
             split.words.push_back(argument);
             continue;
         }
-        if (argument.starts_with("--") && argument.ends_with('=') && argument.find('=') + 1 == argument.size()) {
+        if (argument.starts_with("--") && argument.ends_with('=') &&
+            argument.find('=') + 1 == argument.size()) {
             // An empty value: CLI11 would take the next argument for it.
             split.options.push_back(argument.substr(0, argument.size() - 1));
             split.options.emplace_back();

@@ -15,8 +15,8 @@ struct SplitArguments {
     std::vector<std::string> words;
 };
 
-// With `command`, options end at the first word: all from there on is the command's. "--" ends them in any case.
-// The words never see CLI11, which would take "[a,b]" for a list and a second "--" for its own.
+// With `command`, options end at the first word: all from there on is the command's. "--" ends them in any
+// case. The words never see CLI11, which would take "[a,b]" for a list and a second "--" for its own.
 SplitArguments split_arguments(const CLI::App& app, const std::vector<std::string>& arguments, bool command);
 
 }  // namespace procctl

@@ -36,8 +36,8 @@ proto::OwnerRef session_ref(const std::string& session) {
 Context::Context(const Options& chosen)
     : options(chosen),
       deadline(client::Deadline::after(chosen.timeout)),
-      patience_(client::Deadline::after(
-          chosen.timeout ? std::optional(*chosen.timeout + k_patience_seconds) : std::nullopt)) {}
+      patience_(client::Deadline::after(chosen.timeout ? std::optional(*chosen.timeout + k_patience_seconds)
+                                                       : std::nullopt)) {}
 
 Outcome<client::Connection*> Context::connect() {
     if (connection_) return &*connection_;
@@ -82,17 +82,25 @@ Outcome<Owner> Context::resolve(const OwnerSpec& spec) {
         return Owner{{Kind::pidfd, 0, {}}, *std::move(pidfd)};
     };
     switch (spec.kind) {
-        case OwnerSpec::Kind::caller: return held(open_caller());
-        case OwnerSpec::Kind::pid: return held(open_process(static_cast<pid_t>(spec.number)));
-        case OwnerSpec::Kind::connection: return Owner{{Kind::connection, 0, {}}, {}};
-        case OwnerSpec::Kind::procd: return Owner{{Kind::procd, 0, {}}, {}};
-        case OwnerSpec::Kind::enclosing: return Owner{{Kind::enclosing, 0, {}}, {}};
-        case OwnerSpec::Kind::process: return Owner{{Kind::process, spec.number, {}}, {}};
-        case OwnerSpec::Kind::session: break;
+        case OwnerSpec::Kind::caller:
+            return held(open_caller());
+        case OwnerSpec::Kind::pid:
+            return held(open_process(static_cast<pid_t>(spec.number)));
+        case OwnerSpec::Kind::connection:
+            return Owner{{Kind::connection, 0, {}}, {}};
+        case OwnerSpec::Kind::procd:
+            return Owner{{Kind::procd, 0, {}}, {}};
+        case OwnerSpec::Kind::enclosing:
+            return Owner{{Kind::enclosing, 0, {}}, {}};
+        case OwnerSpec::Kind::process:
+            return Owner{{Kind::process, spec.number, {}}, {}};
+        case OwnerSpec::Kind::session:
+            break;
     }
     if (!spec.session.empty()) return Owner{session_ref(spec.session), {}};
     if (const auto session = variable("PROCD_SESSION")) return Owner{session_ref(*session), {}};
-    return Failure::usage("the owner is to be the session, but PROCD_SESSION is not set: this is not inside of one");
+    return Failure::usage(
+        "the owner is to be the session, but PROCD_SESSION is not set: this is not inside of one");
 }
 
 Outcome<Owner> Context::owner_of_new() {
@@ -143,7 +151,8 @@ int Context::fail(const Failure& failure) {
     std::string text;
     for (std::size_t begin = 0; begin <= failure.message.size();) {
         const std::size_t end = std::min(failure.message.find('\n', begin), failure.message.size());
-        text.append(begin == 0 ? "" : "\nprocctl: ").append(escaped(failure.message.substr(begin, end - begin)));
+        text.append(begin == 0 ? "" : "\nprocctl: ")
+            .append(escaped(failure.message.substr(begin, end - begin)));
         begin = end + 1;
     }
     complain(text);
@@ -156,8 +165,10 @@ int Context::fail_unknown(const Failure& failure) {
 }
 
 int Context::answer(int status, const proto::OrderedJson& json, const std::function<void()>& plain) {
-    if (options.json) out.line(proto::dump(json));
-    else if (plain) plain();
+    if (options.json)
+        out.line(proto::dump(json));
+    else if (plain)
+        plain();
     return status;
 }
 

@@ -41,11 +41,13 @@ class Context {
     Outcome<procd::client::Connection*> connect();
 
     template <class Method>
-    Outcome<procd::client::Reply<Method>> call(const typename Method::Params& params, const std::vector<int>& fds = {}) {
+    Outcome<procd::client::Reply<Method>> call(const typename Method::Params& params,
+                                               const std::vector<int>& fds = {}) {
         return call_until<Method>(params, fds, deadline);
     }
     template <class Method>
-    Outcome<procd::client::Reply<Method>> call_until(const typename Method::Params& params, const std::vector<int>& fds,
+    Outcome<procd::client::Reply<Method>> call_until(const typename Method::Params& params,
+                                                     const std::vector<int>& fds,
                                                      procd::client::Deadline until) {
         auto connection = connect();
         if (!connection) return connection.error();
@@ -60,13 +62,14 @@ class Context {
 
     // The managed process that procctl runs in; asked once.
     Outcome<std::optional<procd::proto::ProcessObject>> enclosing();
-    // The owner of what is started here without any word about it: the enclosing process, else the session, else procd.
+    // The owner of what is started here without any word about it: the enclosing process, else the session,
+    // else procd.
     Outcome<procd::proto::OwnerRef> own_scope();
     Outcome<Owner> resolve(const OwnerSpec& spec);
     // The owner of a new process: --owner, else PROCD_OWNER, else own_scope().
     Outcome<Owner> owner_of_new();
-    // Words as selectors: all digits are an id; a name is looked for among --owner's first, else in own_scope(). (`set`
-    // means another thing by --owner.)
+    // Words as selectors: all digits are an id; a name is looked for among --owner's first, else in
+    // own_scope(). (`set` means another thing by --owner.)
     Outcome<Selection> select(std::vector<std::string> words);
     Outcome<Selection> select() { return select(options.words); }
 
@@ -77,7 +80,8 @@ class Context {
     // With --json prints that, else lets `plain` print; returns the status.
     int answer(int status, const procd::proto::OrderedJson& json, const std::function<void()>& plain = {});
     template <class Method>
-    int answer(int status, const procd::client::Reply<Method>& reply, const std::function<void()>& plain = {}) {
+    int answer(int status, const procd::client::Reply<Method>& reply,
+               const std::function<void()>& plain = {}) {
         if (options.json) return answer(status, reply.json());
         if (plain) plain();
         return status;

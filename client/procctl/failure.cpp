@@ -1,9 +1,8 @@
 #include "client/procctl/failure.hpp"
 
 #include <cerrno>
-#include <utility>
-
 #include <unistd.h>
+#include <utility>
 
 #include "client/procctl/text.hpp"
 
@@ -27,7 +26,8 @@ std::string how_to_start(const Error& error, bool socket_named) {
     return "\nstart it with: " + command;
 }
 
-// The candidates of an ambiguous name, or the names that nobody has, where the message does not show them itself.
+// The candidates of an ambiguous name, or the names that nobody has, where the message does not show them
+// itself.
 std::string shown_details(const Error& error) {
     std::string text;
     for (const char* key : {"candidates", "missing"}) {
@@ -68,7 +68,8 @@ Failure Failure::refused(proto::ErrorKind kind, std::string message) {
 
 Failure Failure::from(const Error& error, bool socket_named) {
     switch (error.kind) {
-        case Error::Kind::refused: break;
+        case Error::Kind::refused:
+            break;
         case Error::Kind::out_of_reach: {
             Failure failure = own(k_out_of_reach, error.message, "out_of_reach");
             failure.object["data"]["errno"] = error.error;
@@ -76,8 +77,10 @@ Failure Failure::from(const Error& error, bool socket_named) {
             if (error.error != 0) failure.message += how_to_start(error, socket_named);
             return failure;
         }
-        case Error::Kind::protocol: return own(k_out_of_reach, error.message, "protocol");
-        case Error::Kind::timed_out: return own(k_timed_out, error.message, "timed_out");
+        case Error::Kind::protocol:
+            return own(k_out_of_reach, error.message, "protocol");
+        case Error::Kind::timed_out:
+            return own(k_timed_out, error.message, "timed_out");
     }
     Failure failure{k_refused, error.message + shown_details(error), error.refusal, error.object};
     if (failure.is(proto::ErrorKind::exec_failed)) failure.status = exec_status(failure.object);

@@ -43,7 +43,8 @@ class Format : public CLI::Formatter {
         if (app->get_parent() == nullptr) return usage + " VERB …\n";
         for (const CLI::Option* option : app->get_options({})) {
             if (!option->get_positional()) continue;
-            const std::string many = option->get_items_expected_max() > 1 && !option->get_name().ends_with(']') ? "…" : "";
+            const std::string many =
+                option->get_items_expected_max() > 1 && !option->get_name().ends_with(']') ? "…" : "";
             const std::string words = option->get_name() + many;
             usage += option->get_required() ? " " + words : " [" + words + "]";
         }
@@ -58,8 +59,8 @@ class Format : public CLI::Formatter {
     }
     std::string make_subcommand(const CLI::App* verb) const override {
         std::stringstream out;
-        CLI::detail::format_help(out, verb->get_display_name(true), wrapped(verb->get_description(), k_description_width),
-                                 column_width_);
+        CLI::detail::format_help(out, verb->get_display_name(true),
+                                 wrapped(verb->get_description(), k_description_width), column_width_);
         return out.str();
     }
 };

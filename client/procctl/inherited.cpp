@@ -5,9 +5,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <string_view>
-
 #include <limits.h>
+#include <string_view>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,8 +16,9 @@ namespace {
 
 namespace proto = procd::proto;
 
-constexpr std::array<std::string_view, 8> k_not_inherited{"NOTIFY_SOCKET", "LISTEN_PID",    "LISTEN_FDS", "LISTEN_FDNAMES",
-                                                          "WATCHDOG_PID",  "WATCHDOG_USEC", "FDSTORE",    "PROCD_SESSION"};
+constexpr std::array<std::string_view, 8> k_not_inherited{"NOTIFY_SOCKET",  "LISTEN_PID",   "LISTEN_FDS",
+                                                          "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC",
+                                                          "FDSTORE",        "PROCD_SESSION"};
 constexpr std::array<std::string_view, 4> k_of_the_user{"HOME", "USER", "LOGNAME", "SHELL"};
 constexpr const char* k_default_path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -73,14 +73,17 @@ std::optional<std::vector<std::string>> environment_for(const std::vector<std::s
             if (const std::string* entry = find_entry(own, name)) entries.push_back(*entry);
     } else {
         std::copy_if(own.begin(), own.end(), std::back_inserter(entries), [](const std::string& entry) {
-            return std::find(k_not_inherited.begin(), k_not_inherited.end(), name_of(entry)) == k_not_inherited.end();
+            return std::find(k_not_inherited.begin(), k_not_inherited.end(), name_of(entry)) ==
+                   k_not_inherited.end();
         });
     }
     for (const std::string& change : changes) {
         const std::string_view name = name_of(change);
         std::erase_if(entries, [&](const std::string& entry) { return name_of(entry) == name; });
-        if (change.find('=') != std::string::npos) entries.push_back(change);
-        else if (const std::string* entry = find_entry(own, name)) entries.push_back(*entry);
+        if (change.find('=') != std::string::npos)
+            entries.push_back(change);
+        else if (const std::string* entry = find_entry(own, name))
+            entries.push_back(*entry);
     }
     return entries;
 }

@@ -12,8 +12,8 @@
 namespace procctl {
 
 // The environment ("K=V" each) of the new process; none: procd gives its default one. Pure.
-// Of the caller's, eight variables stay behind that speak of the caller itself and would mislead a child. A "K" among
-// the changes takes the caller's value.
+// Of the caller's, eight variables stay behind that speak of the caller itself and would mislead a child. A
+// "K" among the changes takes the caller's value.
 std::optional<std::vector<std::string>> environment_for(const std::vector<std::string>& own,
                                                         const std::vector<std::string>& changes, bool clean);
 

@@ -43,7 +43,8 @@ Outcome<Launch> describe_launch(const Options& options, Owner owner) {
     params.umask = own_umask();
     params.rlimits = own_limits();
     if (options.in || options.out || options.err)
-        params.stdio = proto::Stdio{optional_target(options.in), optional_target(options.out), optional_target(options.err)};
+        params.stdio = proto::Stdio{optional_target(options.in), optional_target(options.out),
+                                    optional_target(options.err)};
     params.user = options.user;
     params.grace = optional_seconds(options.grace);
     if (options.kill_mode) params.kill_mode = proto::enum_value<proto::KillMode>(*options.kill_mode);

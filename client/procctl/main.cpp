@@ -9,7 +9,8 @@
 
 int main(int argc, char** argv) {
     procctl::prepare_streams();
-    auto parsed = procctl::parse_command_line(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+    auto parsed =
+        procctl::parse_command_line(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
     if (const auto* answer = std::get_if<procctl::Answer>(&parsed)) {
         procctl::Output out;
         out.text(answer->out);

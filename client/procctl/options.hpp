@@ -8,14 +8,35 @@
 namespace procctl {
 
 enum class Verb {
-    spawn, create, run, session, start, list, status, pid, name, set, alive, exitcode, wait,
-    terminate, kill, interrupt, signal, events, close, current, info, shutdown,
+    spawn,
+    create,
+    run,
+    session,
+    start,
+    list,
+    status,
+    pid,
+    name,
+    set,
+    alive,
+    exitcode,
+    wait,
+    terminate,
+    kill,
+    interrupt,
+    signal,
+    events,
+    close,
+    current,
+    info,
+    shutdown,
 };
 
 // A command line that made sense. One struct for all verbs: most options mean the same wherever they are.
 struct Options {
     Verb verb = Verb::status;
-    std::vector<std::string> words;  // beside the options: processes, a new name, or a command and its arguments
+    std::vector<std::string>
+        words;  // beside the options: processes, a new name, or a command and its arguments
 
     std::optional<std::string> socket;
     bool json = false;
@@ -37,11 +58,11 @@ struct Options {
     bool all = false;
     std::optional<bool> alive;
 
-    bool any = false;           // wait
-    bool wait = false;          // terminate, kill, shutdown
-    bool now = false;           // shutdown
-    bool tree = false;          // interrupt, signal
-    bool fail_on_leak = false;  // session
+    bool any = false;                   // wait
+    bool wait = false;                  // terminate, kill, shutdown
+    bool now = false;                   // shutdown
+    bool tree = false;                  // interrupt, signal
+    bool fail_on_leak = false;          // session
     std::optional<std::int64_t> since;  // events
     enum class Current { id, name, pid } current = Current::id;
 };

@@ -6,8 +6,8 @@
 // The three standard streams. stdout is data only; everything else goes to stderr.
 namespace procctl {
 
-// Makes sure that 0, 1 and 2 are open, so that no file of ours becomes somebody's stdout; what was closed stays
-// unusable. Ignores SIGPIPE: a write that fails is an error like any other.
+// Makes sure that 0, 1 and 2 are open, so that no file of ours becomes somebody's stdout; what was closed
+// stays unusable. Ignores SIGPIPE: a write that fails is an error like any other.
 void prepare_streams();
 // Whether this standard stream was there when procctl was called.
 bool stream_was_open(int fd);
@@ -19,7 +19,8 @@ class Output {
   public:
     void line(std::string_view text) { buffer_.append(text).push_back('\n'); }
     void text(std::string_view text) { buffer_.append(text); }
-    // False when stdout cannot be written (now or before); said on stderr, but for a reader who just went away.
+    // False when stdout cannot be written (now or before); said on stderr, but for a reader who just went
+    // away.
     bool flush();
 
   private:

@@ -29,7 +29,8 @@ std::optional<OwnerSpec> parse_owner(std::string_view text) {
     if (word == "session" && !value.empty()) return OwnerSpec{Kind::session, 0, std::string(value)};
     const auto number = positive_number(value);
     if (!number) return std::nullopt;
-    if (word == "pid" && *number <= std::numeric_limits<std::int32_t>::max()) return OwnerSpec{Kind::pid, *number, {}};
+    if (word == "pid" && *number <= std::numeric_limits<std::int32_t>::max())
+        return OwnerSpec{Kind::pid, *number, {}};
     if (word == "process") return OwnerSpec{Kind::process, *number, {}};
     return std::nullopt;
 }

@@ -17,8 +17,8 @@ struct OwnerSpec {
         session,     // `session`; empty: PROCD_SESSION
         connection,  // this very procctl
         procd,
-        enclosing,   // the managed process that procctl runs in
-        process,     // `number`
+        enclosing,  // the managed process that procctl runs in
+        process,    // `number`
     };
     Kind kind = Kind::procd;
     std::int64_t number = 0;

@@ -29,21 +29,30 @@ const char* yes_no(bool value) {
 
 const char* colour_of(const proto::ProcessObject& process) {
     switch (process.state) {
-        case proto::State::initial: return "\033[36m";
-        case proto::State::running: return "\033[32m";
-        case proto::State::stopping: return "\033[33m";
-        case proto::State::exited: break;
+        case proto::State::initial:
+            return "\033[36m";
+        case proto::State::running:
+            return "\033[32m";
+        case proto::State::stopping:
+            return "\033[33m";
+        case proto::State::exited:
+            break;
     }
     return process.exitcode == 0 ? "\033[2m" : "\033[31m";
 }
 
 std::string cause_text(proto::Cause cause) {
     switch (cause) {
-        case proto::Cause::self: return "";
-        case proto::Cause::client: return ", wanted by a client";
-        case proto::Cause::owner: return ", because its owner ended";
-        case proto::Cause::shutdown: return ", because procd stopped";
-        case proto::Cause::limit: return ", because of a limit";
+        case proto::Cause::self:
+            return "";
+        case proto::Cause::client:
+            return ", wanted by a client";
+        case proto::Cause::owner:
+            return ", because its owner ended";
+        case proto::Cause::shutdown:
+            return ", because procd stopped";
+        case proto::Cause::limit:
+            return ", because of a limit";
     }
     return "";
 }
@@ -62,8 +71,8 @@ Row row_of(const proto::ProcessObject& process) {
 }
 
 // One line: columns padded to their widths, the last one as it is; the state in its colour.
-std::string line_of(const Row& row, const std::array<std::size_t, k_headings.size()>& widths, const TableStyle& style,
-                    const char* colour) {
+std::string line_of(const Row& row, const std::array<std::size_t, k_headings.size()>& widths,
+                    const TableStyle& style, const char* colour) {
     std::string line;
     std::size_t state_at = 0;
     for (std::size_t i = 0; i < row.size(); ++i) {
@@ -90,11 +99,21 @@ std::string owner_text(const proto::OwnerObject& owner) {
     };
     std::string text;
     switch (owner.kind) {
-        case proto::OwnerKind::connection: text = "connection"; break;
-        case proto::OwnerKind::session: text = "session " + escaped(owner.session.value_or("-")); break;
-        case proto::OwnerKind::process: text = "process " + number_or_dash(owner.process); break;
-        case proto::OwnerKind::pid: text = peer(); break;
-        case proto::OwnerKind::procd: text = "procd"; break;
+        case proto::OwnerKind::connection:
+            text = "connection";
+            break;
+        case proto::OwnerKind::session:
+            text = "session " + escaped(owner.session.value_or("-"));
+            break;
+        case proto::OwnerKind::process:
+            text = "process " + number_or_dash(owner.process);
+            break;
+        case proto::OwnerKind::pid:
+            text = peer();
+            break;
+        case proto::OwnerKind::procd:
+            text = "procd";
+            break;
     }
     if (owner.was) text += " (was " + escaped(*owner.was) + ")";
     return text;
@@ -117,13 +136,20 @@ std::string duration_text(double seconds) {
 std::string result_text(const proto::ResultObject& result) {
     std::string text;
     switch (result.how) {
-        case proto::How::exited: text = "exited " + number_or_dash(result.code); break;
+        case proto::How::exited:
+            text = "exited " + number_or_dash(result.code);
+            break;
         case proto::How::signaled:
-            text = "killed by " + (result.signal ? proto::signal_name(static_cast<int>(*result.signal)) : "a signal");
+            text = "killed by " +
+                   (result.signal ? proto::signal_name(static_cast<int>(*result.signal)) : "a signal");
             if (result.core) text += " (core dumped)";
             break;
-        case proto::How::exec_failed: text = "could not be started"; break;
-        case proto::How::lost: text = "lost: it ended while no procd was there to see how"; break;
+        case proto::How::exec_failed:
+            text = "could not be started";
+            break;
+        case proto::How::lost:
+            text = "lost: it ended while no procd was there to see how";
+            break;
     }
     text += cause_text(result.cause);
     if (result.leftovers > 0) text += "; " + std::to_string(result.leftovers) + " left behind, ended";
@@ -184,12 +210,15 @@ std::string table(const std::vector<proto::ProcessObject>& processes, const Tabl
     for (const Row& row : rows) widen(row);
 
     std::string text = line_of(headings, widths, style, nullptr);
-    for (std::size_t i = 0; i < rows.size(); ++i) text += line_of(rows[i], widths, style, colour_of(processes[i]));
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        text += line_of(rows[i], widths, style, colour_of(processes[i]));
     return text;
 }
 
 std::size_t keep_newest_ended(std::vector<proto::ProcessObject>& processes, std::size_t kept) {
-    const auto is_ended = [](const proto::ProcessObject& process) { return process.state == proto::State::exited; };
+    const auto is_ended = [](const proto::ProcessObject& process) {
+        return process.state == proto::State::exited;
+    };
     // RFC 3339 in UTC with a fixed number of digits: later is greater.
     const auto ended_at = [](const proto::ProcessObject& process) {
         return std::pair(process.ended.value_or(process.created), process.id);
@@ -212,14 +241,21 @@ std::string event_line(const proto::EventParams& event) {
     text.append(proto::enum_text(event.type)).append(" ").append(std::to_string(process.id));
     text.append(" ").append(escaped(process.name));
     switch (event.type) {
-        case proto::EventType::created: text += ": " + command_text(process.command); break;
-        case proto::EventType::started: text += ": pid " + number_or_dash(process.pid); break;
+        case proto::EventType::created:
+            text += ": " + command_text(process.command);
+            break;
+        case proto::EventType::started:
+            text += ": pid " + number_or_dash(process.pid);
+            break;
         case proto::EventType::stopping:
         case proto::EventType::exited:
             if (process.result) text += ": " + result_text(*process.result);
             break;
-        case proto::EventType::changed: text += ": " + owner_text(process.owner) + ": " + escaped(process.fate); break;
-        case proto::EventType::closed: break;
+        case proto::EventType::changed:
+            text += ": " + owner_text(process.owner) + ": " + escaped(process.fate);
+            break;
+        case proto::EventType::closed:
+            break;
     }
     return text + '\n';
 }

@@ -7,10 +7,12 @@
 
 #include "proto/messages.hpp"
 
-// How processes are shown to people. Pure: text in, text out; everything that comes from elsewhere is escaped.
+// How processes are shown to people. Pure: text in, text out; everything that comes from elsewhere is
+// escaped.
 namespace procctl {
 
-// `procd`, `session s7`, `bash[4100]`, `process 3`, `connection`; with ` (was session s7)` where it was handed over.
+// `procd`, `session s7`, `bash[4100]`, `process 3`, `connection`; with ` (was session s7)` where it was
+// handed over.
 std::string owner_text(const procd::proto::OwnerObject& owner);
 // `0.4s`, `12s`, `3m05s`, `4h12m`, `9d03h`.
 std::string duration_text(double seconds);

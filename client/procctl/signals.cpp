@@ -1,7 +1,6 @@
 #include "client/procctl/signals.hpp"
 
 #include <array>
-
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -35,8 +34,9 @@ std::optional<int> SignalSource::next() {
     return static_cast<int>(info.ssi_signo);
 }
 
-Waited await_reply(procd::client::Connection* connection, procd::client::Connection::RequestId id, SignalSource& signals,
-                   procd::client::Deadline deadline, const std::function<bool(int)>& on_signal) {
+Waited await_reply(procd::client::Connection* connection, procd::client::Connection::RequestId id,
+                   SignalSource& signals, procd::client::Deadline deadline,
+                   const std::function<bool(int)>& on_signal) {
     while (connection == nullptr || !connection->arrived(id)) {
         std::array<pollfd, 2> entries{pollfd{signals.fd(), POLLIN, 0},
                                       pollfd{connection != nullptr ? connection->fd() : -1, POLLIN, 0}};

@@ -11,8 +11,8 @@
 
 namespace procctl {
 
-// Signals as something to read, for verbs that pass them on. Those that procctl's caller ignores stay ignored, as nohup
-// and a shell's `&` mean it; but SIGCHLD is always told.
+// Signals as something to read, for verbs that pass them on. Those that procctl's caller ignores stay
+// ignored, as nohup and a shell's `&` mean it; but SIGCHLD is always told.
 class SignalSource {
   public:
     explicit SignalSource(std::initializer_list<int> signals);
@@ -32,9 +32,10 @@ class SignalSource {
 
 enum class Waited { arrived, timed_out, stopped };
 
-// Waits for a reply, or where there is no connection for signals alone. Each signal is given to `on_signal`, which
-// returns false to stop the waiting.
-Waited await_reply(procd::client::Connection* connection, procd::client::Connection::RequestId id, SignalSource& signals,
-                   procd::client::Deadline deadline, const std::function<bool(int)>& on_signal);
+// Waits for a reply, or where there is no connection for signals alone. Each signal is given to `on_signal`,
+// which returns false to stop the waiting.
+Waited await_reply(procd::client::Connection* connection, procd::client::Connection::RequestId id,
+                   SignalSource& signals, procd::client::Deadline deadline,
+                   const std::function<bool(int)>& on_signal);
 
 }  // namespace procctl

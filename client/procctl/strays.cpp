@@ -3,7 +3,6 @@
 #include <csignal>
 #include <map>
 #include <string>
-
 #include <unistd.h>
 
 #include "client/procctl/caller.hpp"

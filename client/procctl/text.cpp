@@ -11,6 +11,7 @@ struct Range {
     char32_t first, last;
 };
 
+// clang-format off
 // Unicode 14: combining marks, format characters, and the Hangul vowels and finals that join the syllable before.
 constexpr Range k_zero_wide[] = {
     {0x300, 0x36f}, {0x483, 0x489}, {0x591, 0x5bd}, {0x5bf, 0x5bf}, {0x5c1, 0x5c2}, {0x5c4, 0x5c5},
@@ -95,11 +96,13 @@ constexpr Range k_double_wide[] = {
     {0x1f6d5, 0x1f6df}, {0x1f6eb, 0x1f6ec}, {0x1f6f4, 0x1f6fc}, {0x1f7e0, 0x1f7f0}, {0x1f90c, 0x1f93a},
     {0x1f93c, 0x1f945}, {0x1f947, 0x1f9ff}, {0x1fa70, 0x1faf6}, {0x20000, 0x3134a},
 };
+// clang-format on
 
 template <std::size_t N>
 bool within(const Range (&ranges)[N], char32_t code) {
-    const auto* const after = std::upper_bound(std::begin(ranges), std::end(ranges), code,
-                                               [](char32_t wanted, const Range& range) { return wanted < range.first; });
+    const auto* const after =
+        std::upper_bound(std::begin(ranges), std::end(ranges), code,
+                         [](char32_t wanted, const Range& range) { return wanted < range.first; });
     return after != std::begin(ranges) && code <= std::prev(after)->last;
 }
 
@@ -118,7 +121,11 @@ struct Character {
 // The first character of a text that is not empty.
 Character first_character(std::string_view text) {
     const auto lead = static_cast<unsigned char>(text[0]);
-    const std::size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+    const std::size_t length = lead < 0x80       ? 1
+                               : lead >> 5 == 6  ? 2
+                               : lead >> 4 == 14 ? 3
+                               : lead >> 3 == 30 ? 4
+                                                 : 0;
     if (length == 0 || !procd::proto::is_utf8(text.substr(0, length))) return {lead, 1, false};
     char32_t code = length == 1 ? lead : lead & (0xffU >> (length + 1));
     for (std::size_t i = 1; i < length; ++i) code = code << 6 | (static_cast<unsigned char>(text[i]) & 0x3fU);
@@ -137,7 +144,8 @@ bool turns_text(char32_t code) {
 void append_hex(std::string& out, std::uint32_t value, int least_digits) {
     constexpr std::string_view k_digits = "0123456789abcdef";
     std::string digits;
-    for (; value != 0 || static_cast<int>(digits.size()) < least_digits; value >>= 4) digits += k_digits[value & 0xf];
+    for (; value != 0 || static_cast<int>(digits.size()) < least_digits; value >>= 4)
+        digits += k_digits[value & 0xf];
     out.append(digits.rbegin(), digits.rend());
 }
 
@@ -201,8 +209,10 @@ std::string command_text(const std::vector<procd::proto::Bytes>& command) {
         }
         line += '\'';
         for (const char c : word.value) {
-            if (c == '\'') line += "'\\''";
-            else line += c;
+            if (c == '\'')
+                line += "'\\''";
+            else
+                line += c;
         }
         line += '\'';
     }

@@ -10,11 +10,12 @@
 // Text for terminals. Pure.
 namespace procctl {
 
-// Nothing in it moves the cursor, ends the line or turns the writing direction: control characters and bytes that are
-// no UTF-8 become \xHH; bidi controls and line and paragraph separators \u{HHHH}.
+// Nothing in it moves the cursor, ends the line or turns the writing direction: control characters and bytes
+// that are no UTF-8 become \xHH; bidi controls and line and paragraph separators \u{HHHH}.
 std::string escaped(std::string_view text);
 
-// Columns that a terminal takes for UTF-8 text: 2 for wide characters and emoji, 0 for combining ones. No locale.
+// Columns that a terminal takes for UTF-8 text: 2 for wide characters and emoji, 0 for combining ones. No
+// locale.
 std::size_t display_width(std::string_view text);
 
 // At most that many columns; what is cut is marked by "…".

@@ -19,19 +19,25 @@ using CLI::App;
 constexpr std::size_t k_any_number = std::numeric_limits<std::size_t>::max();
 
 constexpr const char* k_daemon_help =
-    "Python's sense: ended when its owner ends, however that ends. Not a Unix daemon: 'outlives me' is what you get "
+    "Python's sense: ended when its owner ends, however that ends. Not a Unix daemon: 'outlives me' is what "
+    "you get "
     "without this flag";
-constexpr const char* k_no_daemon_help = "Not ended with its owner, even where the enclosing process is a daemon";
+constexpr const char* k_no_daemon_help =
+    "Not ended with its owner, even where the enclosing process is a daemon";
 
-// ---- kinds of options ---------------------------------------------------------------------------------------------
+// ---- kinds of options -------------------------------------------------------------------------------------
 
-CLI::Option* text(App& app, const char* name, std::optional<std::string>& out, const char* type, const std::string& help) {
-    return app.add_option_function<std::string>(name, [&out](const std::string& value) { out = value; }, help)
+CLI::Option* text(App& app, const char* name, std::optional<std::string>& out, const char* type,
+                  const std::string& help) {
+    return app
+        .add_option_function<std::string>(
+            name, [&out](const std::string& value) { out = value; }, help)
         ->type_name(type);
 }
 
 CLI::Option* flag(App& app, const char* name, bool& out, const char* help) {
-    return app.add_flag_callback(name, [&out] { out = true; }, help);
+    return app.add_flag_callback(
+        name, [&out] { out = true; }, help);
 }
 
 void seconds(App& app, const char* name, std::optional<double>& out, const char* help) {
@@ -46,9 +52,12 @@ void seconds(App& app, const char* name, std::optional<double>& out, const char*
     app.add_option_function<std::string>(name, read, help)->type_name("S");
 }
 
-void either(App& app, std::optional<bool>& out, const char* yes, const char* yes_help, const char* no, const char* no_help) {
-    auto* const first = app.add_flag_callback(yes, [&out] { out = true; }, yes_help);
-    auto* const second = app.add_flag_callback(no, [&out] { out = false; }, no_help);
+void either(App& app, std::optional<bool>& out, const char* yes, const char* yes_help, const char* no,
+            const char* no_help) {
+    auto* const first = app.add_flag_callback(
+        yes, [&out] { out = true; }, yes_help);
+    auto* const second = app.add_flag_callback(
+        no, [&out] { out = false; }, no_help);
     first->excludes(second);
 }
 
@@ -65,17 +74,19 @@ void one_of(App& app, const char* name, std::optional<std::string>& out, const c
 void owner(App& app, Options& options, const char* help) {
     const auto read = [&options](const std::string& value) {
         if (!parse_owner(value))
-            throw CLI::ValidationError("--owner", std::string("expected ") + k_owner_forms + ", not '" + value + "'");
+            throw CLI::ValidationError("--owner",
+                                       std::string("expected ") + k_owner_forms + ", not '" + value + "'");
         options.owner = value;
     };
     app.add_option_function<std::string>("--owner", read, help)->type_name("OWNER");
 }
 
 void scope(App& app, Options& options) {
-    owner(app, options, "Look for a name among this owner's processes first (default: those of where procctl runs)");
+    owner(app, options,
+          "Look for a name among this owner's processes first (default: those of where procctl runs)");
 }
 
-// ---- what each verb takes -----------------------------------------------------------------------------------------
+// ---- what each verb takes ---------------------------------------------------------------------------------
 
 void launch_options(App& app, Options& options) {
     text(app, "--name", options.name, "NAME", "Its name; need not be unique (default: Process-N)");
@@ -84,9 +95,12 @@ void launch_options(App& app, Options& options) {
     app.add_option("--env", options.env, "Set a variable; without a value, the caller's. May be given again")
         ->type_name("K=V")
         ->allow_extra_args(false);
-    flag(app, "--clean-env", options.clean_env, "Do not pass on the caller's environment: PATH, HOME and the like, and --env");
-    seconds(app, "--grace", options.grace, "How long it has between SIGTERM and SIGKILL (default: procd's, 10)");
-    one_of<proto::KillMode>(app, "--kill-mode", options.kill_mode, "group|main", "Who gets the SIGTERM (default: group, all of its tree)");
+    flag(app, "--clean-env", options.clean_env,
+         "Do not pass on the caller's environment: PATH, HOME and the like, and --env");
+    seconds(app, "--grace", options.grace,
+            "How long it has between SIGTERM and SIGKILL (default: procd's, 10)");
+    one_of<proto::KillMode>(app, "--kill-mode", options.kill_mode, "group|main",
+                            "Who gets the SIGTERM (default: group, all of its tree)");
     one_of<proto::Leftovers>(app, "--leftovers", options.leftovers, "end|keep",
                              "What becomes of what it leaves behind when it ends by itself (default: end)");
     flag(app, "--unique", options.unique, "Refuse while a live process of the same owner has the name");
@@ -98,8 +112,9 @@ void launch_options(App& app, Options& options) {
 
 void spawn(App& app, Options& options) {
     launch_options(app, options);
-    owner(app, options, "Whose end decides its fate: caller, pid:N, session[:ID], connection, procd, process[:ID]; default "
-                        "$PROCD_OWNER, else the process or session that procctl runs in, else procd");
+    owner(app, options,
+          "Whose end decides its fate: caller, pid:N, session[:ID], connection, procd, process[:ID]; default "
+          "$PROCD_OWNER, else the process or session that procctl runs in, else procd");
     flag(app, "-q,--quiet", options.quiet, "No sentence on stderr");
 }
 
@@ -133,7 +148,9 @@ void set(App& app, Options& options) {
 
 void wait(App& app, Options& options) {
     auto* const any = flag(app, "--any", options.any, "Until one of them has ended");
-    app.add_flag_callback("--all", [] {}, "Until all have ended (the default)")->excludes(any);
+    app.add_flag_callback(
+           "--all", [] {}, "Until all have ended (the default)")
+        ->excludes(any);
     scope(app, options);
 }
 
@@ -156,15 +173,19 @@ void signal(App& app, Options& options) {
 void events(App& app, Options& options) {
     const auto read = [&options](const std::string& value) {
         const auto number = value == "0" ? 0 : positive_number(value);
-        if (!number) throw CLI::ValidationError("--since", "expected the number of an event, not '" + value + "'");
+        if (!number)
+            throw CLI::ValidationError("--since", "expected the number of an event, not '" + value + "'");
         options.since = *number;
     };
-    app.add_option_function<std::string>("--since", read, "From after this event on, where procd still has them")->type_name("N");
+    app.add_option_function<std::string>("--since", read,
+                                         "From after this event on, where procd still has them")
+        ->type_name("N");
 }
 
 void current(App& app, Options& options) {
     const auto choose = [&](const char* name, Options::Current what, const char* help) {
-        return app.add_flag_callback(name, [&options, what] { options.current = what; }, help);
+        return app.add_flag_callback(
+            name, [&options, what] { options.current = what; }, help);
     };
     auto* const id = choose("--id", Options::Current::id, "Its id (the default)");
     auto* const name = choose("--name", Options::Current::name, "Its name");
@@ -174,7 +195,8 @@ void current(App& app, Options& options) {
 }
 
 void shutdown(App& app, Options& options) {
-    auto* const wait = flag(app, "--wait", options.wait, "Wait for non-daemons for ever, and return when procd is gone");
+    auto* const wait =
+        flag(app, "--wait", options.wait, "Wait for non-daemons for ever, and return when procd is gone");
     flag(app, "--now", options.now, "End everything at once")->excludes(wait);
 }
 
@@ -184,12 +206,13 @@ std::string needs_a_change(const Options& options) {
     return options.daemon || options.owner ? "" : "what to set is missing: --daemon, --no-daemon or --owner";
 }
 
-// ---- the table ----------------------------------------------------------------------------------------------------
+// ---- the table --------------------------------------------------------------------------------------------
 
 constexpr const char* k_one = "A process: its id or its name";
 constexpr const char* k_many = "Processes: their ids or names";
 constexpr const char* k_command = "The program and its arguments; options end here";
 
+// clang-format off
 constexpr std::array k_table{
     VerbEntry{Verb::spawn, "spawn", nullptr,
               "Starts CMD in the background. stdout: its id; stderr: what will end it.",
@@ -248,13 +271,15 @@ constexpr std::array k_table{
               "Stops procd: ends the daemons, waits for the others up to the drain time, then ends them.",
               "procctl shutdown --wait", nullptr, nullptr, 0, 0, false, shutdown, nullptr},
 };
+// clang-format on
 
 }  // namespace
 
 const std::span<const VerbEntry> k_verbs(k_table);
 
 void add_socket_option(App& app, Options& options) {
-    text(app, "-s,--socket", options.socket, "PATH", "procd's socket (default: $PROCD_SOCKET, else yours, else the machine's)");
+    text(app, "-s,--socket", options.socket, "PATH",
+         "procd's socket (default: $PROCD_SOCKET, else yours, else the machine's)");
 }
 
 void add_common_options(App& app, Options& options) {

@@ -15,6 +15,8 @@ const core::Caller& Call::caller() {
         caller.sees_all = peer.uid == 0;
         caller.enclosing = host.enclosing(peer.connection);
         caller.sessions = api.sessions_of(peer.connection);
+        if (!caller.enclosing)
+            if (const auto around = host.session_around(peer.connection)) caller.sessions.push_back(*around);
         caller_ = std::move(caller);
     }
     return *caller_;
@@ -22,14 +24,18 @@ const core::Caller& Call::caller() {
 
 Api::Api(core::Config config, Host& host) : host_(host), core_(config, *this), events_(host) {}
 
-void Api::handle(const Peer& peer, const std::string& line, std::vector<core::ResourcePtr> descriptors) {
+bool Api::handle(const Peer& peer, const std::string& line, const std::vector<core::ResourcePtr>& descriptors) {
     auto parsed = proto::parse_request(line);
     if (const auto* bad = std::get_if<proto::BadRequest>(&parsed)) {
         if (bad->id) host_.send(peer.connection, proto::error_line(*bad->id, bad->error));
-        return;
+        return true;
     }
     auto& request = std::get<proto::Request>(parsed);
-    Call call(*this, core_, host_, peer, std::move(descriptors), std::move(request.id));
+    if (starts_.contains(peer.connection) && looks_at_started(request.method)) {
+        held_.insert(peer.connection);
+        return false;
+    }
+    Call call(*this, core_, host_, peer, descriptors, std::move(request.id));
     const RawAnswer answer = dispatch(call, request.method, request.params);
     if (call.id) {
         if (const auto* result = std::get_if<proto::OrderedJson>(&answer))
@@ -39,6 +45,7 @@ void Api::handle(const Peer& peer, const std::string& line, std::vector<core::Re
     }
     if (call.after_reply) call.after_reply();
     host_.perform(std::move(call.actions));
+    return true;
 }
 
 void Api::refuse_line(const Peer& peer, const proto::WireError& error) {
@@ -64,6 +71,8 @@ bool Api::owes(core::ConnectionId connection) const {
 
 void Api::connection_closed(core::ConnectionId connection) {
     events_.unsubscribe(connection);
+    starts_.erase(connection);
+    held_.erase(connection);
     if (const auto tokens = deferred_by_connection_.find(connection); tokens != deferred_by_connection_.end()) {
         for (const core::Token token : tokens->second) deferred_.erase(token);
         deferred_by_connection_.erase(tokens);
@@ -94,6 +103,7 @@ core::Token Api::defer(const Call& call, Deferred deferred) {
 }
 
 core::Token Api::defer_process(const Call& call) {
+    ++starts_[call.peer.connection];
     return defer(call, Deferred{});
 }
 
@@ -117,6 +127,11 @@ std::optional<Api::Deferred> Api::take(core::Token token) {
         tokens->second.erase(token);
         if (tokens->second.empty()) deferred_by_connection_.erase(tokens);
     }
+    if (deferred.wait) return deferred;
+    const auto starts = starts_.find(deferred.connection);
+    if (starts == starts_.end() || --starts->second > 0) return deferred;
+    starts_.erase(starts);
+    if (held_.erase(deferred.connection) > 0) host_.resume(deferred.connection);
     return deferred;
 }
 

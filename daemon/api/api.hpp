@@ -23,8 +23,9 @@ class Api final : public core::Listener {
 
     core::Supervisor& core() { return core_; }
 
-    // One request. Answers go out through Host::send.
-    void handle(const Peer& peer, const std::string& line, std::vector<core::ResourcePtr> descriptors);
+    // One request. Answers go out through Host::send. False: it looks at processes that this connection is still
+    // starting, and requests take effect in the order sent: nothing was done, offer it again after Host::resume.
+    bool handle(const Peer& peer, const std::string& line, const std::vector<core::ResourcePtr>& descriptors);
     // A line that could not be taken whole: `error` is its answer.
     void refuse_line(const Peer& peer, const proto::WireError& error);
     // A request of whose descriptors the kernel dropped some: procd has no room for them.
@@ -64,6 +65,8 @@ class Api final : public core::Listener {
     EventStream events_;
     std::map<core::Token, Deferred> deferred_;
     std::map<core::ConnectionId, std::set<core::Token>> deferred_by_connection_;
+    std::map<core::ConnectionId, std::size_t> starts_;    // of each connection, under way
+    std::set<core::ConnectionId> held_;                   // whose next request waits for them
     core::Token next_token_ = 1;
 };
 

@@ -192,6 +192,17 @@ std::variant<core::OwnerKey, proto::WireError> owner_key(Call& call, const proto
 
 namespace {
 
+// For procd's log: "3 (foo), 4 (bar)", cut where there are many.
+void note(Call& call, core::ProcessId id) {
+    constexpr std::size_t k_enough = 200;
+    if (call.about.size() > k_enough) {
+        if (!call.about.ends_with("…")) call.about += ", …";
+        return;
+    }
+    if (!call.about.empty()) call.about += ", ";
+    call.about += std::to_string(id) + " (" + call.core.find(id)->name + ")";
+}
+
 std::variant<core::Selector, proto::WireError> selector_of(Call& call, const proto::Selector& selector) {
     core::Selector result{selector.id, selector.name, std::nullopt};
     if (!selector.owner) return result;
@@ -209,6 +220,7 @@ std::variant<core::ProcessId, proto::WireError> resolve_one(Call& call, const pr
     if (auto* error = std::get_if<proto::WireError>(&wanted)) return std::move(*error);
     const auto found = core::resolve(call.core, call.caller(), std::get<core::Selector>(wanted), want);
     if (!found) return wire_error(found.refusal());
+    note(call, *found);
     return *found;
 }
 
@@ -224,6 +236,7 @@ std::variant<std::vector<core::ProcessId>, proto::WireError> resolve_many(Call& 
     }
     auto found = core::resolve_all(call.core, call.caller(), wanted, want);
     if (!found) return wire_error(found.refusal());
+    for (const core::ProcessId id : *found) note(call, id);
     return std::move(*found);
 }
 

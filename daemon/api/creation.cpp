@@ -13,18 +13,24 @@ proto::WireError bad(std::string message) {
     return refuse(proto::ErrorKind::bad_request, std::move(message));
 }
 
-using Targets = std::array<core::StreamTarget, 3>;
 constexpr std::array k_stream_names{"params.stdio.stdin", "params.stdio.stdout", "params.stdio.stderr"};
 
-// What streams are where none is named: in a session its own; of an owning process what that has; else a log.
-Targets default_targets(Call& call, const core::OwnerKey& owner) {
-    if (owner.kind == core::OwnerKind::process) return {core::ToNull{}, core::ToOwners{}, core::ToOwners{}};
-    Targets targets{core::ToNull{}, core::ToLog{}, core::ToLog{}};
-    if (owner.kind != core::OwnerKind::session) return targets;
-    const core::Session* session = call.core.find_session(static_cast<core::SessionId>(owner.number));
-    if (session && session->out) targets[1] = core::ToDescriptor{session->out};
-    if (session && session->err) targets[2] = core::ToDescriptor{session->err};
-    return targets;
+// What streams are where none is named: in a session its own; of an owning process what that got; else a log. An owning
+// process that is in a session got the session's; what it has there now may be a redirection of the moment.
+void fill_default_stdio(Call& call, const core::OwnerKey& owner, core::LaunchSpec& spec) {
+    const auto number = static_cast<std::int64_t>(owner.number);
+    if (owner.kind == core::OwnerKind::session) {
+        spec.streams_of = {std::nullopt, number, number};
+    } else if (owner.kind == core::OwnerKind::process) {
+        spec.stdio = {core::ToNull{}, core::ToOwners{}, core::ToOwners{}};
+        if (const core::Process* process = call.core.find(number)) spec.streams_of = process->streams_of;
+    }
+    for (std::size_t stream = 1; stream < spec.stdio.size(); ++stream) {
+        if (!spec.streams_of[stream]) continue;
+        const core::Session* session = call.core.find_session(*spec.streams_of[stream]);
+        const core::ResourcePtr lent = !session ? nullptr : stream == 1 ? session->out : session->err;
+        if (lent) spec.stdio[stream] = core::ToDescriptor{lent};
+    }
 }
 
 std::variant<core::StreamTarget, proto::WireError> target_of(Call& call, const proto::StdioTarget& wanted,
@@ -52,7 +58,7 @@ std::variant<core::StreamTarget, proto::WireError> target_of(Call& call, const p
 
 std::optional<proto::WireError> fill_stdio(Call& call, const proto::CreateParams& params, const core::OwnerKey& owner,
                                            core::LaunchSpec& spec) {
-    spec.stdio = default_targets(call, owner);
+    fill_default_stdio(call, owner, spec);
     if (!params.stdio) return std::nullopt;
     const std::array wanted{&params.stdio->in, &params.stdio->out, &params.stdio->err};
     for (std::size_t stream = 0; stream < wanted.size(); ++stream) {
@@ -60,6 +66,7 @@ std::optional<proto::WireError> fill_stdio(Call& call, const proto::CreateParams
         auto target = target_of(call, **wanted[stream], stream);
         if (auto* error = std::get_if<proto::WireError>(&target)) return std::move(*error);
         spec.stdio[stream] = std::move(std::get<core::StreamTarget>(target));
+        spec.streams_of[stream].reset();
     }
     return std::nullopt;
 }
@@ -72,12 +79,13 @@ std::optional<proto::WireError> fill_limits(Call& call, const proto::CreateParam
         const auto same_name = [&](const core::ResourceLimit& limit) { return limit.name == wanted.name; };
         const auto own = std::find_if(spec.limits.begin(), spec.limits.end(), same_name);
         if (own == spec.limits.end()) {
-            spec.limits.push_back({wanted.name, wanted.soft, wanted.hard});
+            spec.limits.push_back({wanted.name, wanted.soft, wanted.hard, false});
             continue;
         }
         if (wanted.hard > own->hard && call.peer.uid != 0)
             return refuse(proto::ErrorKind::not_permitted,
                           "params.rlimits." + wanted.name + ": above the caller's own hard limit");
+        own->inherited = own->inherited && own->hard == wanted.hard;
         own->soft = wanted.soft;
         own->hard = wanted.hard;
     }
@@ -142,6 +150,7 @@ std::variant<core::OwnerChoice, proto::WireError> choose_owner(Call& call, const
         } else {
             auto pidfd = descriptor_at(call, static_cast<std::size_t>(owner.number), "params.owner.pidfd");
             if (auto* error = std::get_if<proto::WireError>(&pidfd)) return std::move(*error);
+            if (!call.host.is_pidfd(std::get<core::ResourcePtr>(pidfd))) return bad("params.owner.pidfd: is no pidfd");
             watched = call.host.watch_pidfd(std::get<core::ResourcePtr>(pidfd));
         }
         if (!watched) return gone(who);

@@ -17,9 +17,18 @@ enum class Permission {
     administrator,  // root and procd's own user
 };
 
+// What a request does, as far as the order of requests and procd's log go.
+enum class Nature {
+    asks,        // depends on nothing that a start under way could change
+    looks,       // looks at processes: waits for the starts that its connection sent before
+    acts,        // changes something: told in procd's log
+    acts_after,  // both
+};
+
 struct Entry {
     std::string_view method;
     Permission permission;
+    Nature nature;
     RawAnswer (*run)(Call& call, const proto::Json& params);
 };
 
@@ -34,34 +43,40 @@ RawAnswer run(Call& call, const proto::Json& params) {
 }
 
 template <class Method, auto handler>
-constexpr Entry entry(Permission permission) {
-    return Entry{Method::k_name, permission, &run<Method, handler>};
+constexpr Entry entry(Permission permission, Nature nature) {
+    return Entry{Method::k_name, permission, nature, &run<Method, handler>};
 }
 
 // Every method, who may call it, and what answers it.
 constexpr std::array k_table{
-    entry<proto::Hello, &hello>(Permission::anyone),
-    entry<proto::Discover, &discover>(Permission::anyone),
-    entry<proto::Whoami, &whoami>(Permission::anyone),
-    entry<proto::Create, &create>(Permission::anyone),
-    entry<proto::Start, &start>(Permission::anyone),
-    entry<proto::Spawn, &spawn>(Permission::anyone),
-    entry<proto::List, &list>(Permission::anyone),
-    entry<proto::Status, &status>(Permission::anyone),
-    entry<proto::Rename, &rename>(Permission::anyone),
-    entry<proto::Set, &set>(Permission::anyone),
-    entry<proto::Wait, &wait>(Permission::anyone),
-    entry<proto::Terminate, &terminate>(Permission::anyone),
-    entry<proto::Kill, &kill>(Permission::anyone),
-    entry<proto::Interrupt, &interrupt>(Permission::anyone),
-    entry<proto::SendSignal, &signal>(Permission::anyone),
-    entry<proto::Close, &close>(Permission::anyone),
-    entry<proto::Sentinel, &sentinel>(Permission::anyone),
-    entry<proto::Session, &session>(Permission::anyone),
-    entry<proto::SessionEnd, &session_end>(Permission::anyone),
-    entry<proto::Subscribe, &subscribe>(Permission::anyone),
-    entry<proto::Shutdown, &shutdown>(Permission::administrator),
+    entry<proto::Hello, &hello>(Permission::anyone, Nature::asks),
+    entry<proto::Discover, &discover>(Permission::anyone, Nature::asks),
+    entry<proto::Whoami, &whoami>(Permission::anyone, Nature::asks),
+    entry<proto::Create, &create>(Permission::anyone, Nature::acts),
+    entry<proto::Start, &start>(Permission::anyone, Nature::acts),
+    entry<proto::Spawn, &spawn>(Permission::anyone, Nature::acts),
+    entry<proto::List, &list>(Permission::anyone, Nature::looks),
+    entry<proto::Status, &status>(Permission::anyone, Nature::looks),
+    entry<proto::Rename, &rename>(Permission::anyone, Nature::acts_after),
+    entry<proto::Set, &set>(Permission::anyone, Nature::acts_after),
+    entry<proto::Wait, &wait>(Permission::anyone, Nature::asks),
+    entry<proto::Terminate, &terminate>(Permission::anyone, Nature::acts),
+    entry<proto::Kill, &kill>(Permission::anyone, Nature::acts),
+    entry<proto::Interrupt, &interrupt>(Permission::anyone, Nature::acts),
+    entry<proto::SendSignal, &signal>(Permission::anyone, Nature::acts),
+    entry<proto::Close, &close>(Permission::anyone, Nature::acts_after),
+    entry<proto::Sentinel, &sentinel>(Permission::anyone, Nature::looks),
+    entry<proto::Session, &session>(Permission::anyone, Nature::acts),
+    entry<proto::SessionEnd, &session_end>(Permission::anyone, Nature::acts),
+    entry<proto::Subscribe, &subscribe>(Permission::anyone, Nature::looks),
+    entry<proto::Shutdown, &shutdown>(Permission::administrator, Nature::acts),
 };
+
+const Entry* find(std::string_view method) {
+    const auto found =
+        std::find_if(k_table.begin(), k_table.end(), [&](const Entry& e) { return e.method == method; });
+    return found == k_table.end() ? nullptr : found;
+}
 
 constexpr bool covers_all_methods() {
     return std::apply(
@@ -84,15 +99,25 @@ bool may_call(const Call& call, Permission permission) {
 }  // namespace
 
 RawAnswer dispatch(Call& call, const std::string& method, const proto::Json& params) {
-    const auto found =
-        std::find_if(k_table.begin(), k_table.end(), [&](const Entry& e) { return e.method == method; });
-    if (found == k_table.end()) {
+    const Entry* const found = find(method);
+    if (!found) {
         constexpr std::size_t k_shown = 100;  // a method may be as long as a line
         return refuse(proto::ErrorKind::no_such_method, "no such method: " + method.substr(0, k_shown));
     }
     if (!may_call(call, found->permission))
         return refuse(proto::ErrorKind::not_permitted, "user " + std::to_string(call.peer.uid) + " may not " + method);
-    return found->run(call, params);
+    RawAnswer answer = found->run(call, params);
+    if (found->nature != Nature::acts && found->nature != Nature::acts_after) return answer;
+    std::string text = method + " for uid " + std::to_string(call.peer.uid) + ", pid " + std::to_string(call.peer.pid);
+    if (!call.about.empty()) text += ": " + call.about;
+    if (const auto* error = std::get_if<proto::WireError>(&answer)) text += ": refused: " + error->message;
+    call.host.log(text);
+    return answer;
+}
+
+bool looks_at_started(const std::string& method) {
+    const Entry* const found = find(method);
+    return found && (found->nature == Nature::looks || found->nature == Nature::acts_after);
 }
 
 std::vector<std::string> method_names() {

@@ -16,5 +16,7 @@ using RawAnswer = std::variant<proto::OrderedJson, proto::WireError, Later>;
 RawAnswer dispatch(Call& call, const std::string& method, const proto::Json& params);
 
 std::vector<std::string> method_names();
+// Whether a method's answer depends on how far a start has come.
+bool looks_at_started(const std::string& method);
 
 }  // namespace procd::api

@@ -55,6 +55,7 @@ class Host {
     // From now on OwnerEnded is told when it ends. None: there is no such process (any more).
     virtual std::optional<Watched> watch_pid(std::int64_t pid) = 0;
     virtual std::optional<Watched> watch_pidfd(const core::ResourcePtr& pidfd) = 0;
+    virtual bool is_pidfd(const core::ResourcePtr& descriptor) const = 0;
     // Looks whether the main has ended this very moment, and tells MainExited if so: whoever saw its sentinel readable
     // finds the exit code.
     virtual void refresh(core::ProcessId process) = 0;
@@ -65,6 +66,8 @@ class Host {
     virtual void send(core::ConnectionId connection, std::string line, core::ResourcePtr descriptor = nullptr) = 0;
     // An event line. False where the reader is too slow for it: nothing was queued.
     virtual bool send_event(core::ConnectionId connection, const std::string& line) = 0;
+    // A request that was put off can be offered again.
+    virtual void resume(core::ConnectionId connection) = 0;
     virtual void perform(core::Actions actions) = 0;
     virtual void log(const std::string& text) = 0;
 };

@@ -7,7 +7,6 @@ AnswerTo<proto::Shutdown> shutdown(Call& call, const proto::ShutdownParams& para
     const bool at_once = params.now.value_or(false);
     if (at_once && params.wait.value_or(false))
         return refuse(proto::ErrorKind::bad_request, "params.now: excludes wait");
-    call.host.log("told to stop by uid " + std::to_string(call.peer.uid) + ", pid " + std::to_string(call.peer.pid));
     const auto begun = call.core.shutdown(params.wait.value_or(false), at_once, call.now, call.actions);
     if (!begun) return wire_error(begun.refusal());
     return proto::Nothing{};

@@ -11,7 +11,10 @@ AnswerTo<proto::Spawn> spawn(Call& call, const proto::CreateParams& params) {
     const core::Token token = call.api.defer_process(call);
     const auto id =
         call.core.spawn(call.caller(), std::move(std::get<core::Creation>(creation)), token, call.now, call.actions);
-    if (id) return Later{};
+    if (id) {
+        call.about = std::to_string(*id) + " (" + call.core.find(*id)->name + ")";
+        return Later{};
+    }
     call.api.forget_deferred(token);
     return wire_error(id.refusal());
 }

@@ -47,6 +47,10 @@ struct Forget {
     ProcessId id;
     std::string log;  // empty: it has none
 };
+// Nothing that lives belongs to this pid any more: its end need not be noticed, until something does again.
+struct StopWatching {
+    OwnerKey owner;
+};
 // Everything has ended: end what is stray, and leave.
 struct Leave {};
 // A line for procd's own log.
@@ -54,7 +58,8 @@ struct Report {
     std::string text;
 };
 
-using Action = std::variant<Launch, AbandonLaunch, SendSignal, KillTree, CountTree, ReleaseTree, Forget, Leave, Report>;
+using Action = std::variant<Launch, AbandonLaunch, SendSignal, KillTree, CountTree, ReleaseTree, Forget,
+                            StopWatching, Leave, Report>;
 using Actions = std::vector<Action>;
 
 }  // namespace procd::core

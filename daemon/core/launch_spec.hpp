@@ -28,6 +28,7 @@ using StreamTarget = std::variant<ToNull, ToLog, ToStdout, ToDescriptor, ToFile,
 struct ResourceLimit {
     std::string name;  // of setrlimit(2), lower case, without RLIMIT_
     std::uint64_t soft = 0, hard = 0;
+    bool inherited = true;  // the caller's own: where procd may not go that high, as high as it may
 };
 
 // Who the child is to be: the caller, by kernel facts, or the user that root named. Only a procd of root's becomes it.
@@ -45,7 +46,8 @@ struct LaunchSpec {
     unsigned umask = 022;
     std::vector<ResourceLimit> limits;
     std::array<StreamTarget, 3> stdio{ToNull{}, ToLog{}, ToLog{}};
-    std::vector<ResourcePtr> descriptors;  // land at 3, 4, …
+    std::array<std::optional<SessionId>, 3> streams_of;  // the session that gave a stream, and lends it to children
+    std::vector<ResourcePtr> descriptors;                // land at 3, 4, …
     Identity identity;
 };
 

@@ -34,6 +34,7 @@ struct Owner {
     bool ended = false;   // gone; the entry stays while records of it do
     std::uint64_t constructions = 0;  // every one counts, named and failed ones too
     std::set<ProcessId> processes;
+    std::size_t unfinished = 0;  // of them, those that have not exited
 };
 
 // A lease held by a connection.

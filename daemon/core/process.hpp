@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <set>
@@ -30,6 +31,7 @@ struct Process {
     std::vector<std::string> command;
     std::string cwd;
     std::shared_ptr<const LaunchSpec> spec;  // until started
+    std::array<std::optional<SessionId>, 3> streams_of;  // whose streams it got
     std::int64_t pid = 0;                    // 0 before start
     std::optional<std::string> log;
     Wall created;

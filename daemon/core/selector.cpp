@@ -38,7 +38,7 @@ std::vector<const Process*> matches(const Supervisor& supervisor, const Caller& 
         all.push_back(process);
         if (is_own(*process, caller, selector.scope)) own.push_back(process);
     }
-    std::vector<const Process*>& found = own.empty() ? all : own;
+    std::vector<const Process*>& found = own.empty() && !selector.scope ? all : own;
     if (found.empty()) return {};
 
     std::vector<const Process*> chosen;

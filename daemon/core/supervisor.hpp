@@ -145,7 +145,8 @@ class Supervisor {
     bool owner_takes_more(const OwnerKey& key) const;
     bool owner_gone(const OwnerKey& key) const;
     void owner_ended(const OwnerKey& key, bool polite, Now now, Actions& actions);
-    void move_to(Process& process, const OwnerKey& key, const OwnerFacts& facts);
+    void move_to(Process& process, const OwnerKey& key, const OwnerFacts& facts, Actions& actions);
+    void finished_one(const OwnerKey& key, Actions& actions);  // an unfinished process less
     void drop_if_idle(const OwnerKey& key);
     void stop(Stop level, Now now, Actions& actions);
     void leave_if_done(Actions& actions);

@@ -151,6 +151,7 @@ void Supervisor::on(const Tick&, Now now, Actions& actions) {
 // The process has exited: whoever waits is told, and the record becomes one of the ended.
 void Supervisor::settle(Process& process, Actions& actions) {
     --active_;
+    finished_one(process.owner, actions);
     timers_.set({Timers::Kind::life, static_cast<std::uint64_t>(process.id)}, std::nullopt);
     if (const auto count = unfinished_.find(process.uid); --count->second == 0) unfinished_.erase(count);
     const std::set<Token> waiters = process.waiters;
@@ -179,8 +180,10 @@ void Supervisor::evict(UserId uid, Actions& actions) {
 void Supervisor::remove(ProcessId id, Actions& actions) {
     Process& process = processes_.at(id);
     listener_.on_change(EventType::closed, process);
-    if (!process.exited())
+    if (!process.exited()) {
+        finished_one(process.owner, actions);
         if (const auto count = unfinished_.find(process.uid); --count->second == 0) unfinished_.erase(count);
+    }
     const auto names = by_name_.find(process.name);
     names->second.erase(id);
     if (names->second.empty()) by_name_.erase(names);

@@ -65,15 +65,24 @@ std::optional<Refusal> Supervisor::owner_problem(const Caller& caller, const Own
     return std::nullopt;
 }
 
-void Supervisor::move_to(Process& process, const OwnerKey& key, const OwnerFacts& facts) {
+void Supervisor::move_to(Process& process, const OwnerKey& key, const OwnerFacts& facts, Actions& actions) {
     const OwnerKey old = process.owner;
     if (const auto entry = owners_.find(old); entry != owners_.end()) entry->second.processes.erase(process.id);
+    if (!process.exited()) finished_one(old, actions);
     process.owner = key;
     process.owner_facts = facts;
-    owner_entry(key, process.uid, facts).processes.insert(process.id);
+    Owner& owner = owner_entry(key, process.uid, facts);
+    owner.processes.insert(process.id);
+    if (!process.exited()) ++owner.unfinished;
     drop_if_idle(old);
     retention_.remove(process.id);
     listener_.on_change(EventType::changed, process);
+}
+
+void Supervisor::finished_one(const OwnerKey& key, Actions& actions) {
+    const auto entry = owners_.find(key);
+    if (entry == owners_.end() || --entry->second.unfinished > 0) return;
+    if (key.kind == OwnerKind::pid && !entry->second.ended) actions.push_back(StopWatching{key});
 }
 
 void Supervisor::drop_if_idle(const OwnerKey& key) {
@@ -104,7 +113,7 @@ void Supervisor::owner_ended(const OwnerKey& key, bool polite, Now now, Actions&
             announce(process);
             if (polite) continue;
             process.was = describe(key, facts);
-            move_to(process, OwnerKey{OwnerKind::procd, process.uid}, OwnerFacts{});
+            move_to(process, OwnerKey{OwnerKind::procd, process.uid}, OwnerFacts{}, actions);
         }
     }
     drop_if_idle(key);

@@ -73,9 +73,11 @@ Process& Supervisor::construct(const Caller& caller, Creation creation, Now now)
     process.kill_mode = creation.kill_mode;
     process.command = creation.spec->command;
     process.cwd = creation.spec->cwd.value_or("/");
+    process.streams_of = creation.spec->streams_of;
     process.spec = std::move(creation.spec);
     process.created = now.wall;
     owner.processes.insert(id);
+    ++owner.unfinished;
     by_name_[process.name].insert(id);
     ++unfinished_[process.uid];
     listener_.on_change(EventType::created, process);
@@ -153,7 +155,7 @@ Outcome<Done> Supervisor::set_owner(const Caller& caller, ProcessId id, const Ow
     if (process.owner == owner.key) return Done{};
     owner_entry(owner.key, caller.uid, owner.facts);
     process.was.reset();
-    move_to(process, owner.key, owner.facts);
+    move_to(process, owner.key, owner.facts, actions);
     if (process.exited()) retain(process, actions);
     return Done{};
 }

@@ -31,6 +31,7 @@ void Connection::close() {
     closed_ = true;
     incoming_.clear();
     outgoing_.clear();
+    held_.reset();
     queued_ = 0;
     const auto self = shared_from_this();
     socket_.close();
@@ -59,9 +60,14 @@ void Connection::read_some() {
         const auto count = static_cast<std::size_t>(received->bytes);
         lines_.feed({buffer.data(), count});
         if (received->fds.empty() && !received->truncated) continue;
+        std::size_t held = 0;
+        for (const Incoming& earlier : incoming_) held += earlier.descriptors.size();
         Incoming incoming{lines_.fed() - 1, {}, received->truncated};
-        for (sys::UniqueFd& fd : received->fds) incoming.descriptors.push_back(hold(std::move(fd)));
-        incoming_.push_back(std::move(incoming));
+        if (held + received->fds.size() > k_most_descriptors) incoming.truncated = true;
+        else
+            for (sys::UniqueFd& fd : received->fds) incoming.descriptors.push_back(hold(std::move(fd)));
+        if (incoming.truncated && !incoming_.empty()) incoming_.back().truncated = true;
+        else incoming_.push_back(std::move(incoming));
     }
     process();
 }
@@ -78,11 +84,14 @@ void Connection::end_of_input() {
 void Connection::process() {
     for (int taken = 0; !closed_ && queued_ < k_output_mark; ++taken) {
         if (taken == k_lines_a_turn) return process_soon();
-        const auto line = lines_.next();
-        if (!line) break;
-        Request request{line->text, line->too_long, false, {}};
-        take_descriptors(*line, request);
-        handlers_.on_request(*this, std::move(request));
+        if (!held_) {
+            const auto line = lines_.next();
+            if (!line) break;
+            held_ = Request{line->text, line->too_long, false, {}};
+            take_descriptors(*line, *held_);
+        }
+        if (!handlers_.on_request(*this, *held_)) return;
+        held_.reset();
     }
     await_input();
 }

@@ -21,6 +21,8 @@ namespace procd::loop {
 constexpr std::size_t k_output_mark = std::size_t{1} << 20;
 // What is held of a client's unprocessed requests before reading stops (one line of 8 MiB must fit).
 constexpr std::size_t k_input_mark = proto::k_max_line_bytes + (std::size_t{1} << 16);
+// Descriptors held for a line that is not whole yet: what one message may bring. More are dropped, and the line is told.
+constexpr std::size_t k_most_descriptors = 253;
 // Lines taken in one turn, so that a flooding client leaves the others theirs.
 constexpr int k_lines_a_turn = 32;
 
@@ -35,7 +37,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
         std::vector<core::ResourcePtr> descriptors;
     };
     struct Handlers {
-        std::function<void(Connection&, Request)> on_request;
+        // False: not now; the same one is offered again after resume().
+        std::function<bool(Connection&, const Request&)> on_request;
         std::function<void(Connection&)> on_half_closed;
         std::function<void(Connection&)> on_closed;  // once; the connection is dead
     };
@@ -53,7 +56,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool keeps_up() const { return queued_ < k_output_mark; }
     // The client will send no more.
     bool half_closed() const { return input_ended_; }
-    bool idle() const { return queued_ == 0 && !lines_.has_line(); }
+    bool idle() const { return queued_ == 0 && !held_ && !lines_.has_line(); }
+    // The request that was put off can be taken now.
+    void resume() { process_soon(); }
     void close();
 
   private:
@@ -85,6 +90,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::deque<Incoming> incoming_;
     std::deque<Outgoing> outgoing_;
     std::size_t queued_ = 0;  // bytes not sent yet
+    std::optional<Request> held_;  // put off by whoever takes requests; nothing behind it is taken before
     bool reading_ = false, writing_ = false, processing_ = false, flushing_ = false;
     bool input_ended_ = false, closed_ = false;
 };

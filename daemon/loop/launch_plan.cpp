@@ -36,7 +36,8 @@ std::vector<std::string> environment(const core::Launch& action, const std::stri
 std::vector<sys::ResourceLimit> limits(const core::LaunchSpec& spec) {
     std::vector<sys::ResourceLimit> result;
     for (const core::ResourceLimit& limit : spec.limits)
-        if (const auto resource = sys::resource_named(limit.name)) result.push_back({*resource, limit.soft, limit.hard});
+        if (const auto resource = sys::resource_named(limit.name)) 
+            result.push_back({*resource, limit.soft, limit.hard, limit.inherited});
     return result;
 }
 

@@ -1,6 +1,8 @@
 #include "daemon/loop/peers.hpp"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "daemon/sys/pidfd.hpp"
 #include "daemon/sys/process_self.hpp"
@@ -23,14 +25,35 @@ std::optional<api::Watched> PidWatches::watch(sys::UniqueFd pidfd) {
     // Only now: what was read is this process's, if it still lives.
     if (!start || !uid || sys::has_exited(pidfd.get())) return std::nullopt;
     const Identity identity{pid, *start};
-    if (const auto known = by_identity_.find(identity); known != by_identity_.end())
-        return entries_.at(known->second).watched;
+    forget_dead();
+    const auto [known, is_new] = by_identity_.try_emplace(identity, next_);
+    if (is_new) ++next_;
+    const std::uint64_t number = known->second;
+    Entry& entry = entries_[number];
+    entry.identity = identity;
+    entry.watched = api::Watched{number, {pid, comm}, *uid};
+    if (!entry.pidfd) {
+        entry.pidfd = std::make_unique<Readiness>(io_, std::move(pidfd));
+        entry.pidfd->on_readable([this, number] { ended(number); });
+    }
+    return entry.watched;
+}
 
-    const std::uint64_t number = next_++;
-    Entry entry{identity, api::Watched{number, {pid, comm}, *uid}, std::make_unique<Readiness>(io_, std::move(pidfd))};
-    entry.pidfd->on_readable([this, number] { ended(number); });
-    by_identity_.emplace(identity, number);
-    return entries_.emplace(number, std::move(entry)).first->second.watched;
+void PidWatches::rest(std::uint64_t number) {
+    if (const auto found = entries_.find(number); found != entries_.end()) found->second.pidfd.reset();
+}
+
+// Resting ones are nobody's business until there are many.
+void PidWatches::forget_dead() {
+    constexpr std::size_t k_many = 64;
+    if (entries_.size() < look_again_at_) return;
+    for (auto entry = entries_.begin(); entry != entries_.end();) {
+        const auto& [number, watched] = *entry;
+        const bool dead = !watched.pidfd && sys::start_time(watched.identity.first) != watched.identity.second;
+        if (dead) by_identity_.erase(watched.identity);
+        entry = dead ? entries_.erase(entry) : std::next(entry);
+    }
+    look_again_at_ = std::max(k_many, entries_.size() * 2);
 }
 
 void PidWatches::ended(std::uint64_t number) {

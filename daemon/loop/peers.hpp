@@ -27,19 +27,23 @@ class PidWatches {
     // None: there is no such process, or it has ended.
     std::optional<api::Watched> watch(pid_t pid);
     std::optional<api::Watched> watch(sys::UniqueFd pidfd);
+    // Its end need not be noticed any more; the number stays its own while it lives.
+    void rest(std::uint64_t number);
 
   private:
     using Identity = std::pair<pid_t, std::uint64_t>;  // pid and start time
     struct Entry {
         Identity identity;
         api::Watched watched;
-        std::unique_ptr<Readiness> pidfd;
+        std::unique_ptr<Readiness> pidfd;  // null: resting
     };
     void ended(std::uint64_t number);
+    void forget_dead();
 
     asio::io_context& io_;
     OnEnd on_end_;
     std::uint64_t next_ = 1;
+    std::size_t look_again_at_ = 0;
     std::map<std::uint64_t, Entry> entries_;
     std::map<Identity, std::uint64_t> by_identity_;
 };

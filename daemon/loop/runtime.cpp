@@ -100,6 +100,8 @@ void Runtime::carry_out(const core::Action& action) {
         if (!forget->log.empty()) sys::remove_log_file(forget->log);
     } else if (const auto* report = std::get_if<core::Report>(&action)) {
         log_warning(report->text);
+    } else if (const auto* stop = std::get_if<core::StopWatching>(&action)) {
+        watches_.rest(stop->owner.number);
     } else if (std::holds_alternative<core::Leave>(action)) {
         leave();
     } else {
@@ -152,7 +154,7 @@ void Runtime::on_connection(sys::UniqueFd socket) {
     if (!sys::supports_peer_pidfd())
         if (auto pidfd = sys::peer_pidfd(socket.get(), *peer)) entry.early_pidfd = std::move(*pidfd);
     Connection::Handlers handlers;
-    handlers.on_request = [this](Connection& from, Connection::Request request) { on_request(from, std::move(request)); };
+    handlers.on_request = [this](Connection& from, const Connection::Request& request) { return on_request(from, request); };
     handlers.on_half_closed = [this](Connection& from) {
         half_closed_.insert(from.id());
         // Not from inside one of its own functions.
@@ -163,7 +165,7 @@ void Runtime::on_connection(sys::UniqueFd socket) {
     entry.connection->start();
 }
 
-void Runtime::on_request(Connection& connection, Connection::Request request) {
+bool Runtime::on_request(Connection& connection, const Connection::Request& request) {
     const sys::Peer& peer = connection.peer();
     const api::Peer from{connection.id(), peer.uid, peer.pid};
     if (request.too_long) {
@@ -173,8 +175,13 @@ void Runtime::on_request(Connection& connection, Connection::Request request) {
     } else if (request.truncated) {
         api_.refuse_truncated(from, request.line);
     } else {
-        api_.handle(from, request.line, std::move(request.descriptors));
+        return api_.handle(from, request.line, request.descriptors);
     }
+    return true;
+}
+
+void Runtime::resume(core::ConnectionId connection) {
+    if (Client* const held = client(connection)) held->connection->resume();
 }
 
 void Runtime::on_closed(Connection& connection) {

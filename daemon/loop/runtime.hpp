@@ -59,10 +59,12 @@ class Runtime final : public api::Host {
     std::optional<core::Identity> user(const std::string& name) override;
     std::optional<api::Watched> watch_pid(std::int64_t pid) override;
     std::optional<api::Watched> watch_pidfd(const core::ResourcePtr& pidfd) override;
+    bool is_pidfd(const core::ResourcePtr& descriptor) const override;
     void refresh(core::ProcessId process) override { children_.refresh(process); }
     core::ResourcePtr sentinel(core::ProcessId process) override { return children_.sentinel(process); }
     void send(core::ConnectionId connection, std::string line, core::ResourcePtr descriptor) override;
     bool send_event(core::ConnectionId connection, const std::string& line) override;
+    void resume(core::ConnectionId connection) override;
     void perform(core::Actions actions) override;
     void log(const std::string& text) override;
 
@@ -76,7 +78,7 @@ class Runtime final : public api::Host {
     };
 
     void on_connection(sys::UniqueFd socket);
-    void on_request(Connection& connection, Connection::Request request);
+    bool on_request(Connection& connection, const Connection::Request& request);
     void on_closed(Connection& connection);
     void close_if_done(core::ConnectionId id);
     void await_signal();

@@ -86,7 +86,7 @@ std::vector<core::ResourceLimit> Runtime::limits(core::ConnectionId connection) 
     for (const sys::ResourceLimit& limit : *limits) {
         // procd has raised its own number of descriptors; that is not for children.
         const sys::ResourceLimit& shown = own && limit.resource == config_.nofile.resource ? config_.nofile : limit;
-        result.push_back({std::string(sys::name_of_resource(shown.resource)), shown.soft, shown.hard});
+        result.push_back({std::string(sys::name_of_resource(shown.resource)), shown.soft, shown.hard, true});
     }
     return result;
 }
@@ -102,6 +102,10 @@ std::optional<core::Identity> Runtime::user(const std::string& name) {
 
 std::optional<api::Watched> Runtime::watch_pid(std::int64_t pid) {
     return watches_.watch(static_cast<pid_t>(pid));
+}
+
+bool Runtime::is_pidfd(const core::ResourcePtr& descriptor) const {
+    return sys::is_pidfd(fd_of(descriptor));
 }
 
 std::optional<api::Watched> Runtime::watch_pidfd(const core::ResourcePtr& pidfd) {

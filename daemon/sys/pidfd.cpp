@@ -90,6 +90,11 @@ bool has_exited(int pidfd) {
     return ::poll(&poller, 1, 0) == 1 && (poller.revents & POLLIN) != 0;
 }
 
+bool is_pidfd(int fd) {
+    const auto info = read_kernel_file("/proc/self/fdinfo/" + std::to_string(fd));
+    return info && info->find("\nPid:") != std::string::npos;
+}
+
 pid_t pid_of(int pidfd) {
     const auto text = read_kernel_file("/proc/self/fdinfo/" + std::to_string(pidfd));
     if (!text) return -1;

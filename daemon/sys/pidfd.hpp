@@ -33,6 +33,8 @@ std::optional<Exit> recorded_exit(int pidfd);
 
 // True when it has ended, reaped or not.
 bool has_exited(int pidfd);
+// Whether a descriptor is a pidfd at all, of a living process or not.
+bool is_pidfd(int fd);
 // In the reader's pid namespace; -1: reaped, or not there.
 pid_t pid_of(int pidfd);
 // A copy of another process's descriptor (pidfd_getfd(2)).

@@ -191,7 +191,7 @@ class Leftovers(TreeTest):
 
     def test_the_exit_code_is_known_before_the_tree_is_empty(self):
         ready = self.path('ready')
-        process = self.shell(f'sh -c "trap \'\' TERM; echo > {ready}; while :; do sleep 0.02; done" & while ! test -s {ready}; do sleep 0.01; done; exit 5', grace=1)
+        process = self.shell(f'sh -c "trap \'\' TERM; echo > {ready}; exec sleep 1000" & while ! test -s {ready}; do sleep 0.01; done; exit 5', grace=1)
         number = self.c.request('sentinel', {'process': process['id']})
         self.c.result(number)
         self.assertTrue(select.select(self.c.fds[number], [], [], 20)[0])

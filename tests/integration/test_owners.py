@@ -212,12 +212,13 @@ class Sessions(OwnerTest):
 
 class Processes(OwnerTest):
     def owner(self, rest, **options):
-        fifo = self.path('fifo')
+        fifo, go = self.path('fifo'), self.path('go')
         os.mkfifo(fifo)
+        os.mkfifo(go)
         out = os.open(fifo, os.O_RDWR)
         try:
             owner = self.spawned('--', 'bash', '-c', f'''
-                echo $(procctl spawn -q --daemon -- sleep 1000) $(procctl spawn -q -- sleep 1000) > {fifo}; {rest}''', **options)
+                echo $(procctl spawn -q --daemon -- sleep 1000) $(procctl spawn -q -- sleep 1000) > {fifo}; read x < {go}; {rest}''', **options)
             ready = select.select([out], [], [], 20)[0]
             self.assertTrue(ready, 'no report of the owner')
             daemon, other = map(int, os.read(out, 100).split())
@@ -227,6 +228,8 @@ class Processes(OwnerTest):
         for process in (daemon, other):
             kind = self.procd.status(process)['owner']
             self.assertEqual((kind['kind'], kind['process']), ('process', owner))
+        with open(go, 'w') as gate:
+            gate.write('go\n')
         return owner, daemon, other
 
     def ends(self, rest, number=None):
@@ -375,7 +378,8 @@ class Precedence(OwnerTest):
         self.assertEqual(outcome.json['owner']['kind'], 'procd')
 
     def test_the_option_goes_before_all(self):
-        outcome = self.ctl('session', '--', 'sh', '-c', f'PROCD_OWNER=procd procctl spawn --owner pid:{os.getpid()} --json --daemon -- sleep 1000')
+        other = self.procd.popen('sleep', '1000').pid
+        outcome = self.ctl('session', '--', 'sh', '-c', f'PROCD_OWNER=procd procctl spawn --owner pid:{other} --json --daemon -- sleep 1000')
         self.assertEqual(outcome.json['owner']['kind'], 'pid')
 
     def test_a_process_in_a_daemonic_one_may_belong_to_procd(self):

@@ -36,7 +36,8 @@ TEST_CASE("options of spawn end at the first word of the command") {
 
 TEST_CASE("the first -- ends the options, others are the command's") {
     CHECK(parsed({"run", "--", "-x", "--", "a"}).words == Words{"-x", "--", "a"});
-    CHECK(parsed({"session", "--fail-on-leak", "--", "make", "--", "all"}).words == Words{"make", "--", "all"});
+    CHECK(parsed({"session", "--fail-on-leak", "--", "make", "--", "all"}).words ==
+          Words{"make", "--", "all"});
     CHECK(parsed({"kill", "a", "--", "--wait"}).words == Words{"a", "--wait"});
 }
 
@@ -52,7 +53,8 @@ TEST_CASE("words are taken as they stand") {
 }
 
 TEST_CASE("--env may be given again and takes one value each") {
-    const Options options = parsed({"spawn", "--env", "A=1", "--env=B=", "--env", "C", "--env", "D=[x,y]", "true"});
+    const Options options =
+        parsed({"spawn", "--env", "A=1", "--env=B=", "--env", "C", "--env", "D=[x,y]", "true"});
     CHECK(options.env == Words{"A=1", "B=", "C", "D=[x,y]"});
     CHECK(options.words == Words{"true"});
 }
@@ -81,26 +83,27 @@ TEST_CASE("durations are finite and not negative") {
 }
 
 TEST_CASE("what makes no sense is a usage error, on stderr") {
-    for (const Words& arguments : std::initializer_list<Words>{{},
-                                                               {"no-such-verb"},
-                                                               {"kill"},
-                                                               {"spawn"},
-                                                               {"spawn", "--no-such", "true"},
-                                                               {"spawn", "--name"},
-                                                               {"spawn", "--daemon", "--no-daemon", "true"},
-                                                               {"spawn", "--kill-mode", "all", "true"},
-                                                               {"spawn", "--owner", "me", "true"},
-                                                               {"run", "--owner", "procd", "true"},
-                                                               {"signal", "HUP"},
-                                                               {"set", "x"},
-                                                               {"name", "a", "b", "c"},
-                                                               {"info", "x"},
-                                                               {"list", "--alive", "--ended"},
-                                                               {"wait", "--any", "--all", "x"},
-                                                               {"events", "--since", "-1"},
-                                                               {"shutdown", "--wait", "--now"},
-                                                               {"current", "--id", "--pid"},
-                                                               {"info", "--timeout", "1", "--timeout", "2"}}) {
+    for (const Words& arguments :
+         std::initializer_list<Words>{{},
+                                      {"no-such-verb"},
+                                      {"kill"},
+                                      {"spawn"},
+                                      {"spawn", "--no-such", "true"},
+                                      {"spawn", "--name"},
+                                      {"spawn", "--daemon", "--no-daemon", "true"},
+                                      {"spawn", "--kill-mode", "all", "true"},
+                                      {"spawn", "--owner", "me", "true"},
+                                      {"run", "--owner", "procd", "true"},
+                                      {"signal", "HUP"},
+                                      {"set", "x"},
+                                      {"name", "a", "b", "c"},
+                                      {"info", "x"},
+                                      {"list", "--alive", "--ended"},
+                                      {"wait", "--any", "--all", "x"},
+                                      {"events", "--since", "-1"},
+                                      {"shutdown", "--wait", "--now"},
+                                      {"current", "--id", "--pid"},
+                                      {"info", "--timeout", "1", "--timeout", "2"}}) {
         const std::string first = arguments.empty() ? "" : arguments.front();
         CAPTURE(first);
         const Answer answer = answered(arguments);
@@ -146,16 +149,17 @@ TEST_CASE("owners") {
     CHECK(parse_owner("process:3") == OwnerSpec{Kind::process, 3, {}});
     CHECK(parse_owner("connection") == OwnerSpec{Kind::connection, 0, {}});
     CHECK(parse_owner("procd") == OwnerSpec{Kind::procd, 0, {}});
-    for (const char* bad : {"", "pid", "pid:", "pid:0", "pid:-1", "pid:1x", "pid:99999999999", "session:", "procd:1",
-                            "caller:1", "Process", "process:", "process:99999999999999999999"}) {
+    for (const char* bad : {"", "pid", "pid:", "pid:0", "pid:-1", "pid:1x", "pid:99999999999", "session:",
+                            "procd:1", "caller:1", "Process", "process:", "process:99999999999999999999"}) {
         CAPTURE(bad);
         CHECK_FALSE(parse_owner(bad));
     }
 }
 
 TEST_CASE("an inherited environment loses what speaks of the caller only") {
-    const Words own{"PATH=/bin",     "NOTIFY_SOCKET=/n", "LISTEN_PID=1",    "LISTEN_FDS=1",    "LISTEN_FDNAMES=a", "WATCHDOG_PID=1",
-                    "WATCHDOG_USEC=1", "FDSTORE=1",      "PROCD_SESSION=s1", "LISTEN_FDS_X=1", "HOME=/h"};
+    const Words own{"PATH=/bin",        "NOTIFY_SOCKET=/n", "LISTEN_PID=1",    "LISTEN_FDS=1",
+                    "LISTEN_FDNAMES=a", "WATCHDOG_PID=1",   "WATCHDOG_USEC=1", "FDSTORE=1",
+                    "PROCD_SESSION=s1", "LISTEN_FDS_X=1",   "HOME=/h"};
     CHECK(*environment_for(own, {}, false) == Words{"PATH=/bin", "LISTEN_FDS_X=1", "HOME=/h"});
     CHECK(*environment_for(own, {"HOME=/x", "LISTEN_FDS=2", "PATH", "NOT_SET"}, false) ==
           Words{"LISTEN_FDS_X=1", "HOME=/x", "LISTEN_FDS=2", "PATH=/bin"});
@@ -165,8 +169,8 @@ TEST_CASE("a clean environment is procd's default, or that and what is given") {
     const Words own{"PATH=/mine", "HOME=/h", "USER=u", "SHELL=/bin/sh", "X=1"};
     CHECK_FALSE(environment_for(own, {}, true));
     CHECK(*environment_for(own, {"A=1", "X"}, true) ==
-          Words{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/h", "USER=u", "SHELL=/bin/sh",
-                "A=1", "X=1"});
+          Words{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/h", "USER=u",
+                "SHELL=/bin/sh", "A=1", "X=1"});
 }
 
 TEST_CASE("the state of a process is read past any name") {

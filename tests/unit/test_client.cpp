@@ -1,10 +1,10 @@
 #include <cstdlib>
-#include <filesystem>
-
-#include <doctest/doctest.h>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#include <doctest/doctest.h>
 
 #include "client/lib/connection.hpp"
 #include "client/lib/socket.hpp"
@@ -41,7 +41,9 @@ class FakeServer {
         peer_.reset(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
         return *std::move(connection);
     }
-    void say(const std::string& text) { REQUIRE(::write(peer_.get(), text.data(), text.size()) == ssize_t(text.size())); }
+    void say(const std::string& text) {
+        REQUIRE(::write(peer_.get(), text.data(), text.size()) == ssize_t(text.size()));
+    }
     std::string hear(std::vector<UniqueFd>* fds = nullptr) {
         std::string text(std::size_t{1} << 20, '\0');
         char control[CMSG_SPACE(16 * sizeof(int))];
@@ -80,6 +82,11 @@ class FakeServer {
     std::string directory_;
     UniqueFd listener_, peer_;
 };
+
+// Nothing here waits for long, unless it is broken.
+Deadline soon() {
+    return Deadline::after(10.0);
+}
 
 Surroundings made_up(uid_t uid, std::map<std::string, std::string> variables, std::set<std::string> files) {
     return {uid,
@@ -122,24 +129,29 @@ TEST_CASE("a path that no socket can have is refused by name") {
 TEST_CASE("a result is decoded, and what a newer server adds is kept for --json only") {
     FakeServer server;
     Connection connection = server.connect();
-    server.say(R"({"jsonrpc":"2.0","id":1,"result":{"session":"s7","zebra":1,"apple":[2]}})" "\n");
-    const auto reply = connection.call<proto::Session>({"n", std::nullopt});
+    server.say(R"({"jsonrpc":"2.0","id":1,"result":{"session":"s7","zebra":1,"apple":[2]}})"
+               "\n");
+    const auto reply = connection.call<proto::Session>({"n", std::nullopt}, {}, soon());
     REQUIRE(reply);
     CHECK(reply->result.session == "s7");
     CHECK(proto::dump(reply->json()) == R"({"session":"s7","zebra":1,"apple":[2]})");
-    CHECK(server.hear() == R"({"jsonrpc":"2.0","id":1,"method":"session","params":{"name":"n"}})" "\n");
+    CHECK(server.hear() == R"({"jsonrpc":"2.0","id":1,"method":"session","params":{"name":"n"}})"
+                           "\n");
 }
 
 TEST_CASE("a refusal keeps its word, a new one too") {
     FakeServer server;
     Connection connection = server.connect();
-    server.say(R"({"id":1,"error":{"code":1,"message":"no such process: x","data":{"kind":"no_such_process"}}})" "\n"
-               R"({"id":2,"error":{"code":1,"message":"it rains","data":{"kind":"bad_weather"}}})" "\n");
-    const auto first = connection.call<proto::Status>({});
+    server.say(
+        R"({"id":1,"error":{"code":1,"message":"no such process: x","data":{"kind":"no_such_process"}}})"
+        "\n");
+    const auto first = connection.call<proto::Status>({}, {}, soon());
     REQUIRE_FALSE(first);
     CHECK(first.error().is(proto::ErrorKind::no_such_process));
     CHECK(first.error().message == "no such process: x");
-    const auto second = connection.call<proto::Status>({});
+    server.say(R"({"id":2,"error":{"code":1,"message":"it rains","data":{"kind":"bad_weather"}}})"
+               "\n");
+    const auto second = connection.call<proto::Status>({}, {}, soon());
     CHECK(second.error().kind == Error::Kind::refused);
     CHECK(second.error().refusal == "bad_weather");
 }
@@ -150,11 +162,15 @@ TEST_CASE("replies come in any order, notifications in between are kept") {
     const auto first = connection.send<proto::Session>({});
     const auto second = connection.send<proto::Session>({});
     REQUIRE((first && second));
-    server.say(R"({"id":2,"result":{"session":"s2"}})" "\n" R"({"method":"event","params":{"seq":5}})" "\n"
-               R"({"id":1,"result":{"session":"s1"}})" "\n");
-    CHECK(connection.receive<proto::Session>(*first)->result.session == "s1");
+    server.say(R"({"id":2,"result":{"session":"s2"}})"
+               "\n"
+               R"({"method":"event","params":{"seq":5}})"
+               "\n"
+               R"({"id":1,"result":{"session":"s1"}})"
+               "\n");
+    CHECK(connection.receive<proto::Session>(*first, soon())->result.session == "s1");
     CHECK(connection.arrived(*second));
-    CHECK(connection.receive<proto::Session>(*second)->result.session == "s2");
+    CHECK(connection.receive<proto::Session>(*second, soon())->result.session == "s2");
     const auto event = connection.next_notification();
     REQUIRE(event);
     CHECK(event->method == "event");
@@ -169,14 +185,20 @@ TEST_CASE("descriptors travel both ways with their line") {
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     const UniqueFd read_end(ends[0]);
     const UniqueFd write_end(ends[1]);
-    server.say(R"({"id":1,"result":{"processes":[],"seq":1}})" "\n");
-    server.say_with_fd(R"({"id":2,"result":{"fd":0}})" "\n", write_end.get());
-
     const std::vector<int> sent{read_end.get(), write_end.get()};
-    const auto listed = connection.call<proto::List>({}, sent);
+    const auto listing = connection.send<proto::List>({}, sent);
+    const auto asking = connection.send<proto::Sentinel>({});
+    REQUIRE((listing && asking));
+    server.say(R"({"id":1,"result":{"processes":[],"seq":1}})"
+               "\n");
+    server.say_with_fd(R"({"id":2,"result":{"fd":0}})"
+                       "\n",
+                       write_end.get());
+
+    const auto listed = connection.receive<proto::List>(*listing, soon());
     REQUIRE(listed);
     CHECK(listed->fds.empty());
-    const auto sentinel = connection.call<proto::Sentinel>({});
+    const auto sentinel = connection.receive<proto::Sentinel>(*asking, soon());
     REQUIRE(sentinel);
     REQUIRE(sentinel->fds.size() == 1);
     CHECK(::write(sentinel->fds[0].get(), "x", 1) == 1);
@@ -191,8 +213,9 @@ TEST_CASE("a request that is too long is refused here") {
     const auto reply = connection.call<proto::Rename>({{}, std::string(proto::k_max_line_bytes, 'x')});
     REQUIRE_FALSE(reply);
     CHECK(reply.error().is(proto::ErrorKind::too_large));
-    server.say(R"({"id":2,"result":{"session":"s1"}})" "\n");
-    CHECK(connection.call<proto::Session>({}));
+    server.say(R"({"id":2,"result":{"session":"s1"}})"
+               "\n");
+    CHECK(connection.call<proto::Session>({}, {}, soon()));
 }
 
 TEST_CASE("time runs out, and a late reply is dropped") {
@@ -201,32 +224,40 @@ TEST_CASE("time runs out, and a late reply is dropped") {
     const auto late = connection.call<proto::Session>({}, {}, Deadline::after(0.01));
     REQUIRE_FALSE(late);
     CHECK(late.error().kind == Error::Kind::timed_out);
-    server.say(R"({"id":1,"result":{"session":"s1"}})" "\n" R"({"id":2,"result":{"session":"s2"}})" "\n");
-    CHECK(connection.call<proto::Session>({})->result.session == "s2");
+    server.say(R"({"id":1,"result":{"session":"s1"}})"
+               "\n"
+               R"({"id":2,"result":{"session":"s2"}})"
+               "\n");
+    CHECK(connection.call<proto::Session>({}, {}, soon())->result.session == "s2");
 }
 
 TEST_CASE("a server that hangs up or talks nonsense is told apart") {
     {
         FakeServer server;
         Connection connection = server.connect();
-        server.say(R"({"id":1,"result":{"session":"s1"}})" "\n");
+        server.say(R"({"id":1,"result":{"session":"s1"}})"
+                   "\n");
         server.hang_up();
-        const auto told = connection.call<proto::Session>({});
+        const auto told = connection.call<proto::Session>({}, {}, soon());
         REQUIRE_FALSE(told);  // it cannot have been asked
         CHECK(told.error().kind == Error::Kind::out_of_reach);
     }
     {
         FakeServer server;
         Connection connection = server.connect();
-        server.say(R"({"id":null,"error":{"code":1,"message":"too many connections","data":{"kind":"limit"}}})" "\n");
+        server.say(
+            R"({"id":null,"error":{"code":1,"message":"too many connections","data":{"kind":"limit"}}})"
+            "\n");
         server.hang_up();
-        CHECK(connection.call<proto::Session>({}).error().is(proto::ErrorKind::limit));
+        CHECK(connection.call<proto::Session>({}, {}, soon()).error().is(proto::ErrorKind::limit));
     }
-    for (const char* nonsense : {"HTTP/1.1 400 Bad Request\r\n", "[]\n", R"({"id":1,"result":{"session":7}})" "\n"}) {
+    for (const char* nonsense : {"HTTP/1.1 400 Bad Request\r\n", "[]\n",
+                                 R"({"id":1,"result":{"session":7}})"
+                                 "\n"}) {
         FakeServer server;
         Connection connection = server.connect();
         server.say(nonsense);
-        CHECK(connection.call<proto::Session>({}).error().kind == Error::Kind::protocol);
+        CHECK(connection.call<proto::Session>({}, {}, soon()).error().kind == Error::Kind::protocol);
     }
 }
 
@@ -236,7 +267,8 @@ TEST_CASE("exit statuses of failures") {
         proto::WireError wire{proto::ErrorKind::exec_failed, "no", {}};
         wire.details["errno"] = error;
         wire.details["stage"] = stage;
-        return Failure::from({Error::Kind::refused, "no", "exec_failed", proto::to_json(wire), 0, {}}, false).status;
+        return Failure::from({Error::Kind::refused, "no", "exec_failed", proto::to_json(wire), 0, {}}, false)
+            .status;
     };
     CHECK(exec_failed(ENOENT, "exec") == 127);
     CHECK(exec_failed(ENOTDIR, "exec") == 127);
@@ -244,7 +276,8 @@ TEST_CASE("exit statuses of failures") {
     CHECK(exec_failed(ENOENT, "chdir") == 126);
     CHECK(Failure::refused(proto::ErrorKind::limit, "no").status == 1);
     CHECK(Failure::from({Error::Kind::timed_out, "t", {}, {}, 0, {}}, false).status == 124);
-    const auto nobody = Failure::from({Error::Kind::out_of_reach, "no procd at /x", {}, {}, ENOENT, "/x"}, true);
+    const auto nobody =
+        Failure::from({Error::Kind::out_of_reach, "no procd at /x", {}, {}, ENOENT, "/x"}, true);
     CHECK(nobody.status == 125);
     CHECK(nobody.message.find("procd -s /x &") != std::string::npos);
 }

@@ -162,7 +162,8 @@ TEST_CASE("details are a line for each key, with a dash where there is nothing")
     auto process = running(7, "x\u202ey");
     process.log = proto::Bytes{"/tmp/a\nb"};
     const std::string text = details(process);
-    CHECK(text.starts_with("id: 7\nname: x\\u{202e}y\npid: 4007\nstate: running\nalive: true\nexitcode: -\n"));
+    CHECK(
+        text.starts_with("id: 7\nname: x\\u{202e}y\npid: 4007\nstate: running\nalive: true\nexitcode: -\n"));
     CHECK(text.ends_with("started: -\nended: -\nuptime: 3.2s\nlog: /tmp/a\\x0ab\n"));
 }
 

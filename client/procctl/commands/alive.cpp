@@ -7,7 +7,8 @@ int alive(Context& context) {
     const auto reply = ask_about_one<procd::proto::Status>(context);
     if (!reply) return context.fail_unknown(reply.error());
     const bool alive = reply->result.alive;
-    return context.answer(alive ? k_done : k_not_now, *reply, [&] { context.out.line(alive ? "true" : "false"); });
+    return context.answer(alive ? k_done : k_not_now, *reply,
+                          [&] { context.out.line(alive ? "true" : "false"); });
 }
 
 }  // namespace procctl::commands

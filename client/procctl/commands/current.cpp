@@ -9,9 +9,12 @@ int current(Context& context) {
     return context.answer(process ? k_done : k_not_now, *reply, [&] {
         if (!process) return;
         switch (context.options.current) {
-            case Options::Current::id: return context.out.line(std::to_string(process->id));
-            case Options::Current::name: return context.out.line(process->name);
-            case Options::Current::pid: break;
+            case Options::Current::id:
+                return context.out.line(std::to_string(process->id));
+            case Options::Current::name:
+                return context.out.line(process->name);
+            case Options::Current::pid:
+                break;
         }
         if (process->pid) context.out.line(std::to_string(*process->pid));
     });

@@ -19,8 +19,10 @@ bool print_arrived(Context& context, procd::client::Connection& connection, std:
             continue;  // of a newer procd, about something that this procctl does not know
         }
         seen = event.seq;
-        if (context.options.json) context.out.line(proto::dump(procd::client::member_of(notification->line, "params")));
-        else context.out.text(event_line(event));
+        if (context.options.json)
+            context.out.line(proto::dump(procd::client::member_of(notification->line, "params")));
+        else
+            context.out.text(event_line(event));
     }
     return true;
 }

@@ -21,7 +21,8 @@ int info(Context& context) {
         line("boot_id", hello.boot_id);
         line("containment", hello.containment);
         std::string capabilities;
-        for (const auto& each : hello.capabilities) capabilities.append(capabilities.empty() ? "" : " ").append(each);
+        for (const auto& each : hello.capabilities)
+            capabilities.append(capabilities.empty() ? "" : " ").append(each);
         line("capabilities", capabilities);
     });
 }

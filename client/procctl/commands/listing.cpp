@@ -31,7 +31,8 @@ int show_table(Context& context, const proto::ListParams& params, const std::vec
     // Words for people, around the data.
     if (!context.out.flush()) return k_refused;
     if (hidden > 0) say("(" + std::to_string(hidden) + " that ended earlier are left out: -a shows them)");
-    if (const auto hello = context.call<proto::Hello>({})) say("containment: " + escaped(hello->result.containment));
+    if (const auto hello = context.call<proto::Hello>({}))
+        say("containment: " + escaped(hello->result.containment));
     return k_done;
 }
 

@@ -12,7 +12,8 @@ int name(Context& context) {
     }
     const auto selection = context.select({words[0]});
     if (!selection) return context.fail(selection.error());
-    const auto reply = context.call<procd::proto::Rename>({selection->selectors[0], words[1]}, selection->fds());
+    const auto reply =
+        context.call<procd::proto::Rename>({selection->selectors[0], words[1]}, selection->fds());
     if (!reply) return context.fail(reply.error());
     return context.answer(k_done, *reply);
 }

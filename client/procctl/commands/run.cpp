@@ -37,15 +37,19 @@ int run(Context& context) {
 
     // Until it runs, a signal is procctl's own: procd ends what the dropped connection may have started.
     int stopped_by = 0;
-    const auto spawning = context.checked(connection.send<proto::Spawn>(launch->params, launch->fds, context.deadline));
+    const auto spawning =
+        context.checked(connection.send<proto::Spawn>(launch->params, launch->fds, context.deadline));
     if (!spawning) return context.fail(spawning.error());
     switch (await_reply(&connection, *spawning, signals, context.deadline, [&](int signal) {
         if (ends_by_default(signal)) stopped_by = signal;
         return stopped_by == 0;
     })) {
-        case Waited::arrived: break;
-        case Waited::timed_out: return timed_out("timed out before it was started");
-        case Waited::stopped: return k_signalled + stopped_by;
+        case Waited::arrived:
+            break;
+        case Waited::timed_out:
+            return timed_out("timed out before it was started");
+        case Waited::stopped:
+            return k_signalled + stopped_by;
     }
     const auto started = context.checked(connection.receive<proto::Spawn>(*spawning));
     if (!started) return context.fail(started.error());
@@ -63,11 +67,13 @@ int run(Context& context) {
         return true;
     };
     if (await_reply(&connection, *waiting, signals, context.deadline, forward) == Waited::timed_out)
-        return timed_out(mention(process) + ": timed out; " + (process.daemon ? "procd ends it" : "it runs on"));
+        return timed_out(mention(process) + ": timed out; " +
+                         (process.daemon ? "procd ends it" : "it runs on"));
     const auto ended = context.checked(connection.receive<proto::Wait>(*waiting));
     if (!ended) return context.fail(ended.error());
     const auto& processes = ended->result.processes;
-    return context.answer(processes.empty() ? static_cast<int>(k_out_of_reach) : exit_status(processes[0]), *ended);
+    return context.answer(processes.empty() ? static_cast<int>(k_out_of_reach) : exit_status(processes[0]),
+                          *ended);
 }
 
 }  // namespace procctl::commands

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <csignal>
 #include <map>
-
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,9 +26,7 @@ constexpr double k_last_words_seconds = 2;  // for a question on the way out
 class SessionOf {
   public:
     SessionOf(Context& context, Connection& connection)
-        : context_(context),
-          connection_(connection),
-          signals_{SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP} {}
+        : context_(context), connection_(connection), signals_{SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP} {}
 
     // Runs the command, and then waits for (or ends) what it left. Returns the exit status.
     int run(const std::string& session, bool inside_a_process) {
@@ -60,13 +57,16 @@ class SessionOf {
 
     void await_command() {
         const auto on_signal = [this](int signal) {
-            if (signal == SIGTERM || signal == SIGHUP) pidfd_send(child_.pidfd, signal);
-            else take(signal);
+            if (signal == SIGTERM || signal == SIGHUP)
+                pidfd_send(child_.pidfd, signal);
+            else
+                take(signal);
             return !command_ended_;
         };
         while (!command_ended_) {
             // A request that is never sent: only signals and the end of the connection are waited for.
-            const auto waited = await_reply(lost_ ? nullptr : &connection_, 0, signals_, Deadline::never(), on_signal);
+            const auto waited =
+                await_reply(lost_ ? nullptr : &connection_, 0, signals_, Deadline::never(), on_signal);
             if (waited == Waited::arrived) lose("what was started in this session is on its own");
         }
     }
@@ -111,8 +111,8 @@ class SessionOf {
     }
     template <class Method>
     std::optional<typename Method::Result> finish(Connection::RequestId id) {
-        const auto waited =
-            await_reply(&connection_, id, signals_, deadline_, [this](int signal) { return go_on_after(signal); });
+        const auto waited = await_reply(&connection_, id, signals_, deadline_,
+                                        [this](int signal) { return go_on_after(signal); });
         if (waited == Waited::timed_out) {
             complain("timed out; left: " + names_of_left());
             outcome_ = k_timed_out;
@@ -146,7 +146,8 @@ class SessionOf {
         }
         if (const auto listed = finish<proto::List>(*listing))
             for (const auto& [process, only] : listed->processes) remember(process);
-        else return false;
+        else
+            return false;
         const auto ended = finish<proto::SessionEnd>(*ending);
         if (!ended) return false;
         for (const auto& process : ended->processes) {
@@ -187,8 +188,8 @@ class SessionOf {
 
     void sweep_strays() {
         std::size_t count = 0;
-        const auto waited =
-            end_strays(signals_, deadline_, [this](int signal) { return go_on_after(signal); }, count);
+        const auto waited = end_strays(
+            signals_, deadline_, [this](int signal) { return go_on_after(signal); }, count);
         leaks_ += count;
         if (waited != Waited::timed_out) return;
         complain("timed out; some of what was left behind outside of procd is still there");
@@ -206,7 +207,8 @@ class SessionOf {
     std::string names_of_left() {
         if (!lost_) refresh();
         std::string text;
-        for (const auto& [id, process] : left_) text.append(text.empty() ? "" : "; ").append(mention(process));
+        for (const auto& [id, process] : left_)
+            text.append(text.empty() ? "" : "; ").append(mention(process));
         return text.empty() ? "the last of them" : text;
     }
 

@@ -18,11 +18,12 @@ std::optional<int> number_of(const std::string& word) {
     return proto::signal_number(word);
 }
 
-// The signal stands first. `signal web HUP` and `signal 12 HUP` are understood, too: where only the last word can be a
-// signal, or the first is a number and only the last is a signal's name.
+// The signal stands first. `signal web HUP` and `signal 12 HUP` are understood, too: where only the last word
+// can be a signal, or the first is a number and only the last is a signal's name.
 bool signal_stands_last(const std::vector<std::string>& words) {
-    return !number_of(words.front()) ? number_of(words.back()).has_value()
-                                     : !proto::signal_number(words.front()) && proto::signal_number(words.back());
+    return !number_of(words.front())
+               ? number_of(words.back()).has_value()
+               : !proto::signal_number(words.front()) && proto::signal_number(words.back());
 }
 
 }  // namespace

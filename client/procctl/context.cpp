@@ -124,11 +124,7 @@ Outcome<Selection> Context::select(std::vector<std::string> words) {
             if (!given) return given.error();
             owner = given->ref;
             selection.pidfd = std::move(given->pidfd);
-        } else {
-            auto scope = own_scope();
-            if (!scope) return scope.error();
-            owner = *scope;
-        }
+        }  // else procd looks among the caller's own first: it knows them by kernel facts
     }
     for (std::string& word : words) {
         if (!is_number(word)) {

@@ -68,8 +68,8 @@ class Context {
     Outcome<Owner> resolve(const OwnerSpec& spec);
     // The owner of a new process: --owner, else PROCD_OWNER, else own_scope().
     Outcome<Owner> owner_of_new();
-    // Words as selectors: all digits are an id; a name is looked for among --owner's first, else in
-    // own_scope(). (`set` means another thing by --owner.)
+    // Words as selectors: all digits are an id; a name is looked for among --owner's alone, else among
+    // the caller's own. (`set` means another thing by --owner.)
     Outcome<Selection> select(std::vector<std::string> words);
     Outcome<Selection> select() { return select(options.words); }
 

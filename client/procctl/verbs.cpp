@@ -257,7 +257,7 @@ constexpr std::array k_table{
     VerbEntry{Verb::interrupt, "interrupt", nullptr, "SIGINT, as Ctrl-C sends it, to the main process.",
               "procctl interrupt --tree web", "SEL", k_many, 1, k_any_number, false, signal, nullptr},
     VerbEntry{Verb::signal, "signal", nullptr, "Any signal, by name or number, to the main process.",
-              "procctl signal HUP web db", "SIGNAL SEL", "The signal, then processes: their ids or names",
+              "procctl signal web db HUP", "SEL SIGNAL", "Processes, their ids or names, then the signal",
               2, k_any_number, false, signal, nullptr},
     VerbEntry{Verb::events, "events", nullptr, "A line for each change, until it is interrupted.", "procctl events --json",
               nullptr, nullptr, 0, 0, false, events, nullptr},

@@ -1,6 +1,7 @@
 #include "daemon/api/api.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/api/convert.hpp"
 #include "daemon/api/dispatch.hpp"
@@ -15,8 +16,7 @@ const core::Caller& Call::caller() {
         caller.sees_all = peer.uid == 0;
         caller.enclosing = host.enclosing(peer.connection);
         caller.sessions = api.sessions_of(peer.connection);
-        if (!caller.enclosing)
-            if (const auto around = host.session_around(peer.connection)) caller.sessions.push_back(*around);
+        if (const auto around = host.session_around(peer.connection)) caller.sessions.push_back(*around);
         caller_ = std::move(caller);
     }
     return *caller_;
@@ -31,12 +31,20 @@ bool Api::handle(const Peer& peer, const std::string& line, const std::vector<co
         return true;
     }
     auto& request = std::get<proto::Request>(parsed);
+    // A process whose start is not recorded yet speaks already: it has exec'd, and the record comes in a moment.
+    if (core_.starting() > 0 && host_.runs_in_launch(peer.connection)) {
+        held_by_launch_.insert(peer.connection);
+        return false;
+    }
     if (starts_.contains(peer.connection) && looks_at_started(request.method)) {
         held_.insert(peer.connection);
         return false;
     }
     Call call(*this, core_, host_, peer, descriptors, std::move(request.id));
     const RawAnswer answer = dispatch(call, request.method, request.params);
+    // A watch that came to nothing.
+    for (const std::uint64_t watch : call.watched)
+        if (!core_.has_unfinished({core::OwnerKind::pid, watch})) host_.rest_watch(watch);
     if (call.id) {
         if (const auto* result = std::get_if<proto::OrderedJson>(&answer))
             host_.send(peer.connection, proto::result_line(*call.id, *result), call.reply_descriptor);
@@ -73,6 +81,7 @@ void Api::connection_closed(core::ConnectionId connection) {
     events_.unsubscribe(connection);
     starts_.erase(connection);
     held_.erase(connection);
+    held_by_launch_.erase(connection);
     if (const auto tokens = deferred_by_connection_.find(connection); tokens != deferred_by_connection_.end()) {
         for (const core::Token token : tokens->second) deferred_.erase(token);
         deferred_by_connection_.erase(tokens);
@@ -82,6 +91,8 @@ void Api::connection_closed(core::ConnectionId connection) {
 
 void Api::happened(const core::Event& event) {
     host_.perform(core_.handle(event, host_.now()));
+    if (!std::holds_alternative<core::LaunchSucceeded>(event) && !std::holds_alternative<core::LaunchFailed>(event)) return;
+    for (const core::ConnectionId connection : std::exchange(held_by_launch_, {})) host_.resume(connection);
 }
 
 std::vector<core::SessionId> Api::sessions_of(core::ConnectionId connection) const {

@@ -67,6 +67,7 @@ class Api final : public core::Listener {
     std::map<core::ConnectionId, std::set<core::Token>> deferred_by_connection_;
     std::map<core::ConnectionId, std::size_t> starts_;    // of each connection, under way
     std::set<core::ConnectionId> held_;                   // whose next request waits for them
+    std::set<core::ConnectionId> held_by_launch_;         // of processes that are not recorded as running yet
     core::Token next_token_ = 1;
 };
 

@@ -40,6 +40,7 @@ struct Call {
     const core::Now now;
 
     core::Actions actions;               // to be performed once the answer is on its way
+    std::vector<std::uint64_t> watched;  // pids that this request had watched
     std::string about;                   // which processes, for procd's log
     core::ResourcePtr reply_descriptor;  // goes with the answer
     std::function<void()> after_reply;   // what must follow the answer on the wire

@@ -175,19 +175,22 @@ std::variant<core::OwnerKey, proto::WireError> owner_key(Call& call, const proto
             if (!number) return nobody;
             return core::OwnerKey{core::OwnerKind::session, static_cast<std::uint64_t>(*number)};
         }
-        case Kind::pid:
-            if (const auto watched = call.host.watch_pid(owner.number))
-                return core::OwnerKey{core::OwnerKind::pid, watched->number};
-            return nobody;
+        case Kind::pid: {
+            const auto watched = call.host.watch_pid(owner.number);
+            if (!watched) return nobody;
+            call.watched.push_back(watched->number);
+            return core::OwnerKey{core::OwnerKind::pid, watched->number};
+        }
         case Kind::pidfd: break;
     }
     const auto index = static_cast<std::size_t>(owner.number);
     if (index >= call.descriptors.size())
         return refuse(proto::ErrorKind::bad_request,
                       std::string(path) + ".pidfd: no descriptor " + std::to_string(index) + " came with the request");
-    if (const auto watched = call.host.watch_pidfd(call.descriptors[index]))
-        return core::OwnerKey{core::OwnerKind::pid, watched->number};
-    return nobody;
+    const auto watched = call.host.watch_pidfd(call.descriptors[index]);
+    if (!watched) return nobody;
+    call.watched.push_back(watched->number);
+    return core::OwnerKey{core::OwnerKind::pid, watched->number};
 }
 
 namespace {

@@ -154,6 +154,7 @@ std::variant<core::OwnerChoice, proto::WireError> choose_owner(Call& call, const
             watched = call.host.watch_pidfd(std::get<core::ResourcePtr>(pidfd));
         }
         if (!watched) return gone(who);
+        call.watched.push_back(watched->number);
         if (!core::visible(call.caller(), watched->uid))
             return refuse(proto::ErrorKind::not_permitted, "an owner must be the caller's own: " + who + " is not");
         return core::OwnerChoice{{core::OwnerKind::pid, watched->number}, watched->facts};

@@ -59,6 +59,10 @@ class Host {
     // Looks whether the main has ended this very moment, and tells MainExited if so: whoever saw its sentinel readable
     // finds the exit code.
     virtual void refresh(core::ProcessId process) = 0;
+    // Nothing belongs to a watched process (any more): its end need not be told.
+    virtual void rest_watch(std::uint64_t number) = 0;
+    // Whether the peer is, or descends from, a child that is being started.
+    virtual bool runs_in_launch(core::ConnectionId connection) = 0;
     // A descriptor that is readable once the process's main has ended, and stays so. Null: out of descriptors.
     virtual core::ResourcePtr sentinel(core::ProcessId process) = 0;
 

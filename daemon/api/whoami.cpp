@@ -10,9 +10,9 @@ AnswerTo<proto::Whoami> whoami(Call& call, const proto::Nothing&) {
         result.process = process_object(call.core, *process, call.now);
         if (process->owner.kind == core::OwnerKind::session) result.session = result.process->owner.session;
     }
-    if (!process)
-        if (const auto session = call.host.session_around(call.peer.connection))
-            result.session = core::session_text(*session);
+    // One that was opened inside of the process is nearer.
+    if (const auto session = call.host.session_around(call.peer.connection))
+        result.session = core::session_text(*session);
     return result;
 }
 

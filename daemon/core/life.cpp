@@ -70,6 +70,12 @@ Steps Life::terminate(Mono now, std::optional<Duration> grace) {
     return end_now(now);
 }
 
+Steps Life::hurry(Mono now) {
+    const bool in_grace = phase_ == Phase::ending || (phase_ == Phase::starting && end_wanted_);
+    if (in_grace) deadline_ = std::min(deadline_.value_or(now + grace_), now + grace_);
+    return {};
+}
+
 Steps Life::kill(Mono now) {
     switch (phase_) {
         case Phase::initial:

@@ -61,6 +61,8 @@ class Life {
     Steps main_exited(Mono now);
     // grace: this time's own; a later one may shorten the running one, never lengthens it.
     Steps terminate(Mono now, std::optional<Duration> grace);
+    // The end was asked for already, and somebody else wants it now: the process's own grace at most.
+    Steps hurry(Mono now);
     Steps kill(Mono now);
     // So many processes of the tree are left besides the main.
     Steps counted(Mono now, std::size_t rest);

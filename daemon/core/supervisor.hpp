@@ -105,6 +105,10 @@ class Supervisor {
     const std::map<ProcessId, Process>& processes() const { return processes_; }
     const Session* find_session(SessionId id) const;
     const std::map<SessionId, Session>& sessions() const { return sessions_; }
+    // How many launches are under way.
+    std::size_t starting() const { return starting_; }
+    // Whether something that has not exited belongs to this owner.
+    bool has_unfinished(const OwnerKey& key) const;
     const std::set<ProcessId>* owned_by(const OwnerKey& key) const;
     const std::set<ProcessId>* named(const std::string& name) const;
     std::string fate(const Process& process) const;
@@ -159,6 +163,7 @@ class Supervisor {
     std::map<OwnerKey, Owner> owners_;
     std::map<SessionId, Session> sessions_;
     std::map<UserId, std::size_t> unfinished_;  // records that have not exited, by user
+    std::size_t starting_ = 0;                  // launches under way
     std::size_t active_ = 0;                    // started and not exited
     Waits waits_;
     Timers timers_;

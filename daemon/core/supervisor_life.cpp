@@ -50,8 +50,10 @@ void Supervisor::end(Process& process, Cause cause, bool by_kill, std::optional<
                      Actions& actions) {
     if (process.exited()) return;
     if (!process.ending && !process.end_cause) process.end_cause = cause;
-    const Steps steps = by_kill ? process.life.kill(now.mono) : process.life.terminate(now.mono, grace);
-    carry_out(process, steps, actions);
+    const bool again = cause != Cause::client && process.life.end_wanted();  // a client may well repeat its SIGTERM
+    if (by_kill) carry_out(process, process.life.kill(now.mono), actions);
+    else if (again) carry_out(process, process.life.hurry(now.mono), actions);
+    else carry_out(process, process.life.terminate(now.mono, grace), actions);
     announce(process);
 }
 
@@ -60,6 +62,7 @@ void Supervisor::end(Process& process, Cause cause, bool by_kill, std::optional<
 void Supervisor::on(const LaunchSucceeded& event, Now now, Actions& actions) {
     Process* const process = lookup(event.id);
     if (!process || process->life.phase() != Phase::starting) return;
+    --starting_;
     process->pid = event.pid;
     process->log = event.log;
     process->started = now.wall;
@@ -83,6 +86,7 @@ void Supervisor::on(const LaunchFailed& event, Now now, Actions& actions) {
     Process* const process = lookup(event.id);
     if (!process || process->life.phase() != Phase::starting) return;
     const bool not_found = event.failure.stage == "exec" && (event.failure.error == ENOENT || event.failure.error == ENOTDIR);
+    --starting_;
     process->life.launch_failed();
     process->spec.reset();
     process->ended = now.wall;
@@ -94,7 +98,8 @@ void Supervisor::on(const LaunchFailed& event, Now now, Actions& actions) {
     if (process->start_token) listener_.on_started(*process->start_token, *process, &event.failure);
     process->start_token.reset();
     settle(*process, actions);
-    if (forget && lookup(event.id)) remove(event.id, actions);
+    if (forget) remove(event.id, actions);
+    else retain(*process, actions);
     leave_if_done(actions);
 }
 
@@ -117,6 +122,9 @@ void Supervisor::on(const TreeCounted& event, Now now, Actions& actions) {
     if (!process || process->exited()) return;
     const std::size_t before = process->life.leftovers();
     carry_out(*process, process->life.counted(now.mono, event.rest), actions);
+    // Nothing is kept for an owner that has ended, or that waits for it.
+    if (stopping() || !owner_takes_more(process->owner))
+        carry_out(*process, process->life.release_kept(now.mono), actions);
     if (process->ending) process->ending->leftovers = process->life.leftovers();
     if (process->life.leftovers() != before)
         actions.push_back(Report{process->name + " (id " + std::to_string(process->id) + ") ended and left " +
@@ -126,6 +134,7 @@ void Supervisor::on(const TreeCounted& event, Now now, Actions& actions) {
     if (!process->exited()) return;
     actions.push_back(ReleaseTree{event.id});
     settle(*process, actions);
+    retain(*process, actions);
     leave_if_done(actions);
 }
 
@@ -148,7 +157,7 @@ void Supervisor::on(const Tick&, Now now, Actions& actions) {
 
 // ---- records ------------------------------------------------------------------------------------------------------
 
-// The process has exited: whoever waits is told, and the record becomes one of the ended.
+// The process has exited: whoever waits is told.
 void Supervisor::settle(Process& process, Actions& actions) {
     --active_;
     finished_one(process.owner, actions);
@@ -160,7 +169,6 @@ void Supervisor::settle(Process& process, Actions& actions) {
         ++wait->ended;
         if (wait->done()) answer_wait(token, false, actions);
     }
-    retain(process, actions);
 }
 
 // Records stay while their connection, session or process owner lives; after that among the newest of their user.
@@ -208,6 +216,11 @@ const Process* Supervisor::find(ProcessId id) const {
 const Session* Supervisor::find_session(SessionId id) const {
     const auto found = sessions_.find(id);
     return found == sessions_.end() ? nullptr : &found->second;
+}
+
+bool Supervisor::has_unfinished(const OwnerKey& key) const {
+    const auto found = owners_.find(key);
+    return found != owners_.end() && found->second.unfinished > 0;
 }
 
 const std::set<ProcessId>* Supervisor::owned_by(const OwnerKey& key) const {

@@ -169,8 +169,6 @@ Outcome<std::vector<ProcessId>> Supervisor::end_session(const Caller& caller, Se
                        "session " + session_text(id) + " is held by another connection",
                        {},
                        {}};
-    session->second.out.reset();
-    session->second.err.reset();
     const OwnerKey key{OwnerKind::session, static_cast<std::uint64_t>(id)};
     owner_ended(key, true, now, actions);
     std::vector<ProcessId> waited_for;
@@ -208,7 +206,7 @@ void Supervisor::stop(Stop level, Now now, Actions& actions) {
         Process& process = *found;
         if (!process.started_or_starting()) remove(id, actions);
         else if (level == Stop::killing) end(process, Cause::shutdown, true, std::nullopt, now, actions);
-        else if ((process.daemon || level == Stop::ending) && !process.life.end_wanted())
+        else if (process.daemon || level == Stop::ending)
             end(process, Cause::shutdown, false, std::nullopt, now, actions);
         else carry_out(process, process.life.release_kept(now.mono), actions);
     }

@@ -114,6 +114,7 @@ void Supervisor::launch(Process& process, Token token, bool spawn, Now, Actions&
     process.start_token = token;
     process.spawn = spawn;
     ++active_;
+    ++starting_;
     carry_out(process, process.life.start(), actions);
 }
 

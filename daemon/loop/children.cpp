@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 
 #include <asio/post.hpp>
 
@@ -53,6 +52,7 @@ void Children::carry_out(const core::Launch& action) {
     launching->action = action;
     auto& child = *(children_[action.id] = std::make_unique<Child>(io_));
     child.launching = launching;
+    launching_.insert(action.id);
     auto group = containment_.open_group(action.id, action.name);
     if (!group) {
         launching->log_problem = group.error().operation + " " + group.error().subject;
@@ -83,6 +83,7 @@ void Children::carry_out(const core::Launch& action) {
 void Children::launched(core::ProcessId id, std::shared_ptr<Launching> launching, sys::Spawned spawned) {
     Child& child = *children_.at(id);
     child.launching.reset();
+    launching_.erase(id);
     child.pid = spawned.pid;
     child.pidfd = std::make_unique<Readiness>(io_, std::move(spawned.pidfd));
     mains_.insert(spawned.pid);
@@ -96,6 +97,7 @@ void Children::launched(core::ProcessId id, std::shared_ptr<Launching> launching
 void Children::not_launched(core::ProcessId id, const std::shared_ptr<Launching>& launching,
                             const sys::SpawnError& error) {
     containment_.remove(id);
+    launching_.erase(id);
     children_.erase(id);
     if (launching->log) sys::remove_log_file(launching->log->path);
     std::string stage = sys::to_text(error.stage);
@@ -150,27 +152,40 @@ core::ResourcePtr Children::sentinel(core::ProcessId id) {
 }
 
 bool Children::is_main(pid_t pid) const {
-    if (mains_.contains(pid)) return true;
-    return std::any_of(children_.begin(), children_.end(), [&](const auto& entry) {
-        const auto& launching = entry.second->launching;
-        return launching && launching->launch && launching->launch->pid() == pid;
-    });
+    const std::vector<pid_t> cloned = launching();
+    return mains_.contains(pid) || std::find(cloned.begin(), cloned.end(), pid) != cloned.end();
+}
+
+std::vector<pid_t> Children::launching() const {
+    std::vector<pid_t> pids;
+    for (const core::ProcessId id : launching_) {
+        const auto& launch = children_.at(id)->launching->launch;
+        if (const pid_t pid = launch ? launch->pid() : 0) pids.push_back(pid);
+    }
+    return pids;
 }
 
 // ---- trees --------------------------------------------------------------------------------------------------------
 
 void Children::carry_out(const core::SendSignal& action) {
-    containment_.signal_tree(action.id, action.signal, !action.tree);
-    // A stopped process takes the signal only when it goes on.
-    if (action.resume) containment_.signal_tree(action.id, SIGCONT, !action.tree);
+    containment_.signal_tree(action.id, action.signal, !action.tree, action.resume);
 }
 
 void Children::carry_out(const core::KillTree& action) {
     containment_.kill_tree(action.id);
 }
 
+// Mains that end together are counted together: where counting is a sweep over all processes, one is for all.
 void Children::carry_out(const core::CountTree& action) {
-    count(action.id);
+    to_count_.push_back(action.id);
+    if (to_count_.size() > 1) return;
+    asio::post(io_, [this, alive = alive_] {
+        if (*alive) count_all();
+    });
+}
+
+void Children::count_all() {
+    for (const core::ProcessId id : std::exchange(to_count_, {})) count(id);
 }
 
 void Children::count(core::ProcessId id) {

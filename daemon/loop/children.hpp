@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include <asio/io_context.hpp>
 
@@ -45,6 +46,8 @@ class Children {
     core::ResourcePtr sentinel(core::ProcessId id);
     // A living main, or a child that is just being started.
     bool is_main(pid_t pid) const;
+    // The pids of children that are cloned and not told as launched yet.
+    std::vector<pid_t> launching() const;
 
     struct Launching;  // launch_plan.hpp
 
@@ -54,6 +57,7 @@ class Children {
     void not_launched(core::ProcessId id, const std::shared_ptr<Launching>& launching, const sys::SpawnError& error);
     void await_exit(core::ProcessId id);
     void count(core::ProcessId id);
+    void count_all();
     void watch_tree(core::ProcessId id);
     core::ResourcePtr stream_of_owner(const core::OwnerKey& owner, int stream);
 
@@ -63,6 +67,8 @@ class Children {
     Tell tell_;
     std::map<core::ProcessId, std::unique_ptr<Child>> children_;
     std::unordered_set<pid_t> mains_;
+    std::unordered_set<core::ProcessId> launching_;
+    std::vector<core::ProcessId> to_count_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     std::unique_ptr<sys::Spawner> spawner_;
 };

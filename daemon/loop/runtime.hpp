@@ -59,6 +59,8 @@ class Runtime final : public api::Host {
     std::optional<core::Identity> user(const std::string& name) override;
     std::optional<api::Watched> watch_pid(std::int64_t pid) override;
     std::optional<api::Watched> watch_pidfd(const core::ResourcePtr& pidfd) override;
+    void rest_watch(std::uint64_t number) override { watches_.rest(number); }
+    bool runs_in_launch(core::ConnectionId connection) override;
     bool is_pidfd(const core::ResourcePtr& descriptor) const override;
     void refresh(core::ProcessId process) override { children_.refresh(process); }
     core::ResourcePtr sentinel(core::ProcessId process) override { return children_.sentinel(process); }

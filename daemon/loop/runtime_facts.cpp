@@ -27,6 +27,22 @@ std::optional<core::ProcessId> Runtime::enclosing(core::ConnectionId connection)
     return id && api_.core().find(*id) ? id : std::nullopt;
 }
 
+bool Runtime::runs_in_launch(core::ConnectionId connection) {
+    const Client* const from = client(connection);
+    // What it runs in does not change any more once that was found.
+    if (!from || (from->enclosing && *from->enclosing)) return false;
+    const std::vector<pid_t> launching = children_.launching();
+    constexpr int k_deepest = 1000;
+    pid_t pid = from->connection->peer().pid;
+    for (int depth = 0; pid > 1 && depth < k_deepest; ++depth) {
+        if (std::find(launching.begin(), launching.end(), pid) != launching.end()) return true;
+        const auto stat = sys::read_stat(pid);
+        if (!stat || stat->ppid == sys::own_pid()) break;
+        pid = stat->ppid;
+    }
+    return false;
+}
+
 std::optional<core::SessionId> Runtime::session_around(core::ConnectionId connection) {
     const Client* const from = client(connection);
     if (!from || api_.core().sessions().empty()) return std::nullopt;

@@ -157,7 +157,7 @@ bool CgroupContainment::signal_member(const Tree& tree, pid_t pid, int signal) c
     return path && is_within(*path, tree.place.path) && static_cast<bool>(send_signal(pidfd->get(), signal));
 }
 
-void CgroupContainment::signal_tree(TreeId id, int signal, bool main_only) {
+void CgroupContainment::signal_tree(TreeId id, int signal, bool main_only, bool resume) {
     const auto found = trees_.find(id);
     if (found == trees_.end()) return;
     Tree& tree = found->second;
@@ -168,7 +168,10 @@ void CgroupContainment::signal_tree(TreeId id, int signal, bool main_only) {
         find_escaped(id, tree, members);
     }
     signal_main(tree, signal);
-    if (main_only) return;
+    if (main_only) {
+        if (resume) signal_main(tree, SIGCONT);
+        return;
+    }
     std::unordered_set<pid_t> signalled;
     for (int pass = 0; pass < k_max_passes; ++pass) {
         bool anybody_new = false;
@@ -185,6 +188,10 @@ void CgroupContainment::signal_tree(TreeId id, int signal, bool main_only) {
         }
         if (!anybody_new) break;
     }
+    if (!resume) return;
+    signal_main(tree, SIGCONT);
+    for (const pid_t pid : others_in_group(tree)) signal_member(tree, pid, SIGCONT);
+    for (const ProcessKey& key : tree.escaped) signal_process(key.pid, key.start_time, SIGCONT);
 }
 
 void CgroupContainment::kill_tree(TreeId id) {

@@ -26,7 +26,7 @@ class CgroupContainment : public Containment {
     Result<UniqueFd> open_group(TreeId id, const std::string& name) override;
     void born(TreeId id, const TreeMain& main) override;
     void main_reaped(TreeId id) override;
-    void signal_tree(TreeId id, int signal, bool main_only) override;
+    void signal_tree(TreeId id, int signal, bool main_only, bool resume) override;
     void kill_tree(TreeId id) override;
     std::size_t count_rest(TreeId id) override;
     UniqueFd empty_watch(TreeId id) override;

@@ -55,7 +55,10 @@ void SubreaperContainment::main_reaped(TreeId id) {
 }
 
 void SubreaperContainment::fresh_sweep_for(const Tree& tree) {
-    const bool recent = std::chrono::steady_clock::now() - last_sweep_ < k_sweep_age;
+    // Where there are many processes a sweep takes its time, and serves for longer: a thousand trees that end together
+    // must not cost a thousand sweeps. What came since is looked for below the members.
+    const auto age = std::max<std::chrono::steady_clock::duration>(k_sweep_age, sweep_took_ * 4);
+    const bool recent = std::chrono::steady_clock::now() - last_sweep_ < age;
     if (!recent || sweeps_ <= tree.touched) sweep();
 }
 
@@ -103,7 +106,7 @@ bool SubreaperContainment::take_newcomers(std::unordered_set<pid_t>& dead) {
 // Everybody but the main. The first pass takes what a sweep knows; the next look only below these and at what
 // procd has adopted since, which is cheap enough to win against a process that forks and ends, forks and
 // ends.
-void SubreaperContainment::signal_members(Tree& tree, int signal, int max_passes) {
+void SubreaperContainment::signal_members(Tree& tree, int signal, int max_passes, bool resume) {
     std::unordered_set<pid_t> signalled;
     std::unordered_set<pid_t> dead;
     for (const auto& [pid, start] : dead_) dead.insert(pid);
@@ -123,17 +126,20 @@ void SubreaperContainment::signal_members(Tree& tree, int signal, int max_passes
         anybody_new = take_newcomers(dead) || anybody_new;
         if (!anybody_new) break;
     }
+    if (resume)
+        for (const auto& [pid, start] : tree.members) signal_process(pid, start, SIGCONT);
     tree.touched = sweeps_;
 }
 
-void SubreaperContainment::signal_tree(TreeId id, int signal, bool main_only) {
+void SubreaperContainment::signal_tree(TreeId id, int signal, bool main_only, bool resume) {
     const auto found = trees_.find(id);
     if (found == trees_.end()) return;
     Tree& tree = found->second;
     // Before the main is told: its end would take the parentage away that leads to the others.
     if (!main_only) fresh_sweep_for(tree);
     signal_main(tree, signal);
-    if (!main_only) signal_members(tree, signal, k_max_passes);
+    if (!main_only) signal_members(tree, signal, k_max_passes, resume);
+    if (resume) signal_main(tree, SIGCONT);
 }
 
 void SubreaperContainment::kill_tree(TreeId id) {
@@ -142,7 +148,7 @@ void SubreaperContainment::kill_tree(TreeId id) {
     Tree& tree = found->second;
     fresh_sweep_for(tree);
     signal_main(tree, SIGKILL);
-    signal_members(tree, SIGKILL, k_max_kill_passes);
+    signal_members(tree, SIGKILL, k_max_kill_passes, false);
 }
 
 std::size_t SubreaperContainment::count_rest(TreeId id) {

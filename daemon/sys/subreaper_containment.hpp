@@ -31,7 +31,7 @@ class SubreaperContainment : public Containment {
     Result<UniqueFd> open_group(TreeId id, const std::string& name) override;
     void born(TreeId id, const TreeMain& main) override;
     void main_reaped(TreeId id) override;
-    void signal_tree(TreeId id, int signal, bool main_only) override;
+    void signal_tree(TreeId id, int signal, bool main_only, bool resume) override;
     void kill_tree(TreeId id) override;
     std::size_t count_rest(TreeId id) override;
     UniqueFd empty_watch(TreeId) override { return {}; }
@@ -72,7 +72,7 @@ class SubreaperContainment : public Containment {
     bool is_known(const ProcessKey& key) const;
     bool take_newcomers(std::unordered_set<pid_t>& dead);
     void signal_main(const Tree& tree, int signal) const;
-    void signal_members(Tree& tree, int signal, int max_passes);
+    void signal_members(Tree& tree, int signal, int max_passes, bool resume);
 
     std::string socket_path_;
     std::string reason_;  // why this and not cgroups; empty: it was asked for
@@ -84,6 +84,7 @@ class SubreaperContainment : public Containment {
     std::unordered_map<pid_t, std::uint64_t> dead_;
     bool unsettled_ = false;  // the last sweep came too late for somebody of whom nobody knows whose it was
     std::uint64_t sweeps_ = 0;
+    std::chrono::steady_clock::duration sweep_took_{};
     std::chrono::steady_clock::time_point last_sweep_;
 };
 

@@ -35,7 +35,7 @@ bool was_settled(const ProcessStat& process) {
 
 void SubreaperContainment::sweep() {
     ++sweeps_;
-    last_sweep_ = std::chrono::steady_clock::now();
+    const auto began = std::chrono::steady_clock::now();
     Processes processes;
     const pid_t self = ::getpid();
     for (const pid_t pid : all_pids()) {
@@ -52,6 +52,8 @@ void SubreaperContainment::sweep() {
     attribute_adopted(processes, owners);
     attribute_by_descent(processes, owners);
     remember(processes, owners);
+    last_sweep_ = std::chrono::steady_clock::now();
+    sweep_took_ = last_sweep_ - began;
 }
 
 // Mains, and members of earlier sweeps that live.

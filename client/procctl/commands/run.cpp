@@ -1,4 +1,5 @@
 #include <csignal>
+#include <vector>
 
 #include "client/procctl/commands/commands.hpp"
 #include "client/procctl/launch.hpp"
@@ -35,13 +36,16 @@ int run(Context& context) {
         return context.fail(context.failure({procd::client::Error::Kind::timed_out, what, {}, {}, 0, {}}));
     };
 
-    // Until it runs, a signal is procctl's own: procd ends what the dropped connection may have started.
+    // A signal that comes before it is known to run is for it all the same: it may have exec'd already. A second one
+    // gives up on a start that hangs; procd ends what the dropped connection may have started.
+    std::vector<int> early;
     int stopped_by = 0;
     const auto spawning =
         context.checked(connection.send<proto::Spawn>(launch->params, launch->fds, context.deadline));
     if (!spawning) return context.fail(spawning.error());
     switch (await_reply(&connection, *spawning, signals, context.deadline, [&](int signal) {
-        if (ends_by_default(signal)) stopped_by = signal;
+        if (!early.empty() && ends_by_default(signal)) stopped_by = signal;
+        else early.push_back(signal);
         return stopped_by == 0;
     })) {
         case Waited::arrived:
@@ -66,6 +70,7 @@ int run(Context& context) {
         static_cast<void>(static_cast<bool>(connection.tell<proto::SendSignal>(params)));
         return true;
     };
+    for (const int signal : early) forward(signal);
     if (await_reply(&connection, *waiting, signals, context.deadline, forward) == Waited::timed_out)
         return timed_out(mention(process) + ": timed out; " +
                          (process.daemon ? "procd ends it" : "it runs on"));

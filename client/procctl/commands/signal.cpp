@@ -18,12 +18,12 @@ std::optional<int> number_of(const std::string& word) {
     return proto::signal_number(word);
 }
 
-// The signal stands first. `signal web HUP` and `signal 12 HUP` are understood, too: where only the last word
-// can be a signal, or the first is a number and only the last is a signal's name.
+// The signal stands last: `signal web HUP`. `signal HUP web` and `signal HUP 12` are understood, too: where the last
+// word is no signal, or is a number behind a signal's name.
 bool signal_stands_last(const std::vector<std::string>& words) {
-    return !number_of(words.front())
-               ? number_of(words.back()).has_value()
-               : !proto::signal_number(words.front()) && proto::signal_number(words.back());
+    const bool named_first = proto::signal_number(words.front()).has_value();
+    const bool named_last = proto::signal_number(words.back()).has_value();
+    return named_last || (number_of(words.back()) && !named_first);
 }
 
 }  // namespace

@@ -64,11 +64,11 @@ OrderedJson openrpc_document(const std::string& version) {
         entry["result"] = OrderedJson{{"name", "result"}, {"schema", describe<typename Method::Result>()}};
         methods.push_back(std::move(entry));
     });
-    OrderedJson errors = OrderedJson::array();
+    OrderedJson errors = OrderedJson::object();
     for (int i = 0; i <= static_cast<int>(ErrorKind::shutting_down); ++i) {
         const auto kind = static_cast<ErrorKind>(i);
-        errors.push_back(OrderedJson{
-            {"code", code_of(kind)}, {"message", to_text(kind)}, {"data", OrderedJson{{"kind", to_text(kind)}}}});
+        errors[std::string(to_text(kind))] =
+            OrderedJson{{"code", code_of(kind)}, {"message", to_text(kind)}, {"data", {{"kind", to_text(kind)}}}};
     }
     OrderedJson document{{"openrpc", "1.3.2"}};
     document["info"] = OrderedJson{{"title", "procd"}, {"version", version}};

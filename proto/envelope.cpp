@@ -39,6 +39,9 @@ std::string plain(const char* what) {
 
 std::variant<Json, WireError> parse_json(std::string_view text) {
     if (too_deep(text)) return invalid("nested deeper than " + std::to_string(k_max_depth));
+    // The parser takes a NUL for the end of the text, whatever follows it.
+    if (text.find('\0') != std::string_view::npos)
+        return WireError{ErrorKind::parse_error, "not JSON: a NUL byte", OrderedJson::object()};
     try {
         return Json::parse(text);
     } catch (const Json::out_of_range& error) {

@@ -31,6 +31,24 @@ bool was_settled(const ProcessStat& process) {
     return process.start_time + (k_doubt_seconds + 1) * ticks_a_second < ticks_since_boot();
 }
 
+// Whether a process descends from procd, as the kernel has it now. Only such can be anybody's of ours: what an
+// environment or a session says of any other process is no evidence.
+bool descends_from(pid_t root, ProcessStat process, const std::unordered_map<pid_t, ProcessStat>& processes) {
+    for (int i = 0; i < k_max_ancestors; ++i) {
+        if (process.ppid == root) return true;
+        if (process.ppid <= 1) return false;
+        if (const auto parent = processes.find(process.ppid); parent != processes.end()) {
+            process = parent->second;
+            continue;
+        }
+        // The parent ended while the list was read: whose child is it now?
+        const auto again = read_stat(process.pid);
+        if (!again || again->start_time != process.start_time || again->ppid == process.ppid) return false;
+        process = *again;
+    }
+    return false;
+}
+
 }  // namespace
 
 void SubreaperContainment::sweep() {
@@ -43,6 +61,10 @@ void SubreaperContainment::sweep() {
         if (!stat || stat->is_dead() || stat->is_kernel_thread() || pid == self) continue;
         processes.emplace(pid, std::move(*stat));
     }
+    std::vector<pid_t> strangers;
+    for (const auto& [pid, process] : processes)
+        if (!descends_from(self, process, processes)) strangers.push_back(pid);
+    for (const pid_t pid : strangers) processes.erase(pid);
     Owners owners;
     attribute_known(processes, owners);
     attribute_by_session(processes, owners);

@@ -171,6 +171,9 @@ def run_jobs(jobs, workers, report):
 
 
 def main():
+    # Whoever starts this in the background, or under nohup, has these ignored; the tests' programs must not inherit that.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('-k', metavar='PATTERN', action='append', help='only tests whose name has this in it (or matches it as a glob)')
     parser.add_argument('-j', metavar='N', type=int, default=2 * (os.cpu_count() or 1), help='how many at once')

@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import subprocess
 import time
 
 from harness import (PYTHON, ProcdTest, Watched, as_root, assert_stays, cgroup2_mount, cgroup_of, lives, read_text, remove_cgroup,
@@ -119,6 +120,26 @@ class Escapes(TreeTest):
         wait_until(lambda: read_text(f'/proc/{process["pid"]}/comm') == 'sleep\n')
         wait_until(lambda: not self.procd.zombies())
         self.assertTrue(self.c.status(process['id'])['alive'])
+
+
+class Strangers(TreeTest):
+    def test_a_borrowed_environment_makes_nobody_a_member(self):
+        # What is not procd's descendant is never signalled, whatever its environment says.
+        process = self.c.spawn('/bin/sleep', '1000')
+        environment = PATH | {'PROCD_ID': str(process['id']), 'PROCD_NAME': 'x', 'PROCD_SOCKET': self.procd.socket}
+        stranger = subprocess.Popen(['sleep', '1000'], env=environment, start_new_session=True)
+        neighbour = subprocess.Popen(['sleep', '1000'], env=PATH, process_group=0)
+        try:
+            self.c.call('terminate', processes=[process['id']], wait=True)
+            other = self.c.spawn('/bin/sleep', '1000')
+            self.c.call('kill', processes=[other['id']])
+            self.c.wait(other['id'])
+            self.assertIsNone(stranger.poll())
+            self.assertIsNone(neighbour.poll())
+        finally:
+            for one in (stranger, neighbour):
+                one.kill()
+                one.wait()
 
 
 class Order(TreeTest):

@@ -71,11 +71,12 @@ TEST_CASE_FIXTURE(Selecting, "an own process that has ended comes before a stran
     CHECK(one(client(1), by_name("db")) == own);
 }
 
-TEST_CASE_FIXTURE(Selecting, "a selector that names an owner looks there first") {
+TEST_CASE_FIXTURE(Selecting, "a selector that names an owner looks there alone") {
     const ProcessId first = spawn(connection_key(1), "db");
     const ProcessId second = spawn(procd_key(), "db");
     CHECK(one(client(1), by_name("db", procd_key())) == second);
     CHECK(one(client(2), by_name("db", connection_key(1))) == first);
+    CHECK(one(client(1), by_name("db", pid_key(3))) == 0);
 }
 
 TEST_CASE_FIXTURE(Selecting, "the live ones count, and if none lives the newest") {

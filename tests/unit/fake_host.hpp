@@ -1,0 +1,195 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/api/api.hpp"
+
+// A machine and a loop that are not there: what the Api asks of them is looked up in maps, what it tells them is kept.
+namespace procd::api {
+
+struct FakeDescriptor final : core::Resource {
+    explicit FakeDescriptor(std::string what_) : what(std::move(what_)) {}
+    std::string what;
+};
+
+inline core::ResourcePtr descriptor(std::string what) {
+    return std::make_shared<FakeDescriptor>(std::move(what));
+}
+inline std::string text(const core::ResourcePtr& resource) {
+    return resource ? static_cast<const FakeDescriptor&>(*resource).what : "none";
+}
+
+class FakeHost final : public Host {
+  public:
+    core::Now now() const override { return clock; }
+    const Self& self() const override { return me; }
+    core::OwnerFacts peer(core::ConnectionId connection) override {
+        return {static_cast<std::int64_t>(4000 + connection), "bash"};
+    }
+    std::optional<core::ProcessId> enclosing(core::ConnectionId connection) override { return look(inside, connection); }
+    std::optional<core::SessionId> session_around(core::ConnectionId connection) override {
+        return look(around, connection);
+    }
+    bool watch_peer(core::ConnectionId connection) override { return !gone.contains(connection); }
+    std::variant<core::Identity, std::string> identity(core::ConnectionId connection) override {
+        if (strange.contains(connection)) return "the caller is in another namespace";
+        return core::Identity{look(uids, connection).value_or(me.uid), 100, {100}, false};
+    }
+    std::vector<core::ResourceLimit> limits(core::ConnectionId) override { return {{"nofile", 1024, 4096, true}}; }
+    std::optional<core::Identity> user(const std::string& name) override {
+        if (name != "alice") return std::nullopt;
+        return core::Identity{2001, 2001, {2001}, false};
+    }
+    std::optional<Watched> watch_pid(std::int64_t pid) override {
+        const auto uid = look(pids, pid);
+        if (!uid) return std::nullopt;
+        return Watched{static_cast<std::uint64_t>(pid) * 10, {pid, "watched"}, *uid};
+    }
+    std::optional<Watched> watch_pidfd(const core::ResourcePtr& pidfd) override { return watch_pid(std::stoi(text(pidfd))); }
+    bool is_pidfd(const core::ResourcePtr& resource) const override {
+        return text(resource).find_first_not_of("0123456789") == std::string::npos;
+    }
+    void refresh(core::ProcessId process) override { refreshed.push_back(process); }
+    void rest_watch(std::uint64_t number) override { rested.push_back(number); }
+    bool runs_in_launch(core::ConnectionId connection) override { return in_launch.contains(connection); }
+    core::ResourcePtr sentinel(core::ProcessId process) override {
+        return out_of_descriptors ? nullptr : descriptor("sentinel of " + std::to_string(process));
+    }
+    void send(core::ConnectionId connection, std::string line, core::ResourcePtr resource) override {
+        order.push_back("send");
+        sent.push_back({connection, std::move(line), std::move(resource)});
+    }
+    bool send_event(core::ConnectionId connection, const std::string& line) override {
+        if (slow.contains(connection)) return false;
+        order.push_back("event");
+        sent.push_back({connection, line, nullptr});
+        return true;
+    }
+    void resume(core::ConnectionId connection) override { resumed.push_back(connection); }
+    void perform(core::Actions actions) override {
+        if (!actions.empty()) order.push_back("perform");
+        performed.insert(performed.end(), actions.begin(), actions.end());
+    }
+    void log(const std::string& line) override { logged.push_back(line); }
+
+    template <class What>
+    std::vector<What> all() const {
+        std::vector<What> found;
+        for (const core::Action& action : performed)
+            if (const auto* one = std::get_if<What>(&action)) found.push_back(*one);
+        return found;
+    }
+
+    struct Sent {
+        core::ConnectionId connection;
+        std::string line;
+        core::ResourcePtr descriptor;
+    };
+
+    core::Now clock{core::Mono(std::chrono::seconds(1000)), core::Wall(std::chrono::seconds(1'700'000'000))};
+    Self me{"1.2.3", 77, 1000, "boot", "nothing keeps anything here"};
+    std::map<core::ConnectionId, core::ProcessId> inside;
+    std::map<core::ConnectionId, core::SessionId> around;
+    std::map<core::ConnectionId, core::UserId> uids;
+    std::map<std::int64_t, core::UserId> pids;
+    std::set<core::ConnectionId> gone, strange, slow, in_launch;
+    bool out_of_descriptors = false;
+
+    std::vector<Sent> sent;
+    core::Actions performed;
+    std::vector<std::string> order, logged;
+    std::vector<core::ProcessId> refreshed;
+    std::vector<std::uint64_t> rested;
+    std::vector<core::ConnectionId> resumed;
+
+  private:
+    template <class Map, class Key>
+    static std::optional<typename Map::mapped_type> look(const Map& map, const Key& key) {
+        const auto found = map.find(key);
+        if (found == map.end()) return std::nullopt;
+        return found->second;
+    }
+};
+
+using proto::Json;
+
+// An Api on a fake host, spoken to in JSON.
+struct Desk {
+    explicit Desk(core::UserId own = 1000, core::Config config = {}) : api(with(config, own), host) { host.me.uid = own; }
+
+    static core::Config with(core::Config config, core::UserId own) {
+        config.own_uid = own;
+        return config;
+    }
+    Peer peer(core::ConnectionId connection, std::optional<core::UserId> uid = std::nullopt) {
+        const core::UserId whose = uid.value_or(host.me.uid);
+        host.uids[connection] = whose;
+        return Peer{connection, whose, static_cast<std::int64_t>(4000 + connection)};
+    }
+
+    bool line(const Peer& from, const std::string& text, const std::vector<core::ResourcePtr>& descriptors = {}) {
+        return api.handle(from, text, descriptors);
+    }
+    // Sends a request; its id, by which the answer is found.
+    int send(const Peer& from, const std::string& method, Json params = Json::object(),
+             const std::vector<core::ResourcePtr>& descriptors = {}) {
+        const int id = ++last_id;
+        const Json request{{"id", id}, {"method", method}, {"params", std::move(params)}};
+        taken = line(from, request.dump(), descriptors);
+        return id;
+    }
+    // The answer to a request that was sent: {result: …} or {error: …}; null: there is none yet.
+    Json answer(int id) const {
+        for (const auto& sent : host.sent)
+            if (const Json reply = Json::parse(sent.line); reply.contains("id") && reply["id"] == id) return reply;
+        return nullptr;
+    }
+    Json ask(const Peer& from, const std::string& method, Json params = Json::object(),
+             const std::vector<core::ResourcePtr>& descriptors = {}) {
+        const Json reply = answer(send(from, method, std::move(params), descriptors));
+        if (reply.is_null()) return "not answered yet";
+        return reply.contains("result") ? reply["result"] : Json{{"error", reply["error"]}};
+    }
+    // The kind of its error, or "none".
+    std::string refusal(const Peer& from, const std::string& method, Json params = Json::object(),
+                        const std::vector<core::ResourcePtr>& descriptors = {}) {
+        const Json reply = ask(from, method, std::move(params), descriptors);
+        return reply.is_object() && reply.contains("error") ? reply["error"]["data"]["kind"].get<std::string>() : "none";
+    }
+    std::string complaint(const Peer& from, const std::string& method, Json params = Json::object(),
+                          const std::vector<core::ResourcePtr>& descriptors = {}) {
+        const Json reply = ask(from, method, std::move(params), descriptors);
+        return reply.is_object() && reply.contains("error") ? reply["error"]["message"].get<std::string>() : "none";
+    }
+    // Spawns a process that starts, and gives its object.
+    Json spawn(const Peer& from, Json params = Json::object(), const std::vector<core::ResourcePtr>& descriptors = {}) {
+        if (!params.contains("command")) params["command"] = {"sleep", "100"};
+        const int id = send(from, "spawn", std::move(params), descriptors);
+        runs(newest());
+        return answer(id)["result"];
+    }
+    core::ProcessId newest() { return api.core().processes().rbegin()->first; }
+    void runs(core::ProcessId id) { api.happened(core::LaunchSucceeded{id, 4000 + id, "/log/" + std::to_string(id)}); }
+    void ends(core::ProcessId id, int code = 0) {
+        api.happened(core::MainExited{id, {core::How::exited, code, 0, false}});
+        api.happened(core::TreeCounted{id, 0});
+    }
+    std::vector<Json> events(core::ConnectionId connection) const {
+        std::vector<Json> found;
+        for (const auto& sent : host.sent)
+            if (const Json message = Json::parse(sent.line); sent.connection == connection && message.contains("method"))
+                found.push_back(message["params"]);
+        return found;
+    }
+
+    FakeHost host;
+    Api api;
+    int last_id = 0;
+    bool taken = true;
+};
+
+}  // namespace procd::api

@@ -9,9 +9,11 @@ namespace procd {
 
 std::variant<Options, int> parse_options(int argc, char** argv) {
     Options options;
-    CLI::App app("procd starts processes for programs and scripts, owns them, and lets none outlive what it belongs to.\n"
-                 "It runs in the foreground; procctl talks to it.",
-                 "procd");
+    CLI::App app(
+        "procd starts processes for programs and scripts, owns them, and lets none outlive what it belongs "
+        "to.\n"
+        "It runs in the foreground; procctl talks to it.",
+        "procd");
     app.set_version_flag("--version", "procd " PROCD_VERSION);
     const CLI::Validator seconds(
         [](std::string& text) {
@@ -23,32 +25,43 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
         "SECONDS");
     const CLI::Validator octal(
         [](std::string& text) {
-            const bool fine = !text.empty() && text.size() <= 4 && text.find_first_not_of("01234567") == std::string::npos;
+            const bool fine =
+                !text.empty() && text.size() <= 4 && text.find_first_not_of("01234567") == std::string::npos;
             return fine ? std::string() : "expected an octal mode like 0660";
         },
         "MODE");
-    app.add_option("-s,--socket", options.socket, "Listen here. Default: systemd's, else /run/procd/procd.sock for root, "
-                                                  "else procd/procd.sock in $XDG_RUNTIME_DIR, else in ~/.local/state");
-    app.add_option("--runtime-dir", options.runtime_dir, "procd's own files. Default: the socket's directory");
-    app.add_option("--log-dir", options.log_dir, "Logs of processes. Default: log in the socket's directory with -s, else "
-                                                 "$LOGS_DIRECTORY, else /var/log/procd for root, else ~/.local/state/procd/log");
+    app.add_option("-s,--socket", options.socket,
+                   "Listen here. Default: systemd's, else /run/procd/procd.sock for root, "
+                   "else procd/procd.sock in $XDG_RUNTIME_DIR, else in ~/.local/state");
+    app.add_option("--runtime-dir", options.runtime_dir,
+                   "procd's own files. Default: the socket's directory");
+    app.add_option("--log-dir", options.log_dir,
+                   "Logs of processes. Default: log in the socket's directory with -s, else "
+                   "$LOGS_DIRECTORY, else /var/log/procd for root, else ~/.local/state/procd/log");
     app.add_option("--containment", options.containment, "auto: cgroup where it can be, else subreaper")
         ->check(CLI::IsMember({"auto", "cgroup", "subreaper"}))
         ->capture_default_str();
     app.add_option("--drain", options.drain, "Seconds that a stopping procd waits for non-daemons")
         ->check(seconds)
         ->capture_default_str();
-    app.add_option("--grace", options.grace, "Seconds between SIGTERM and SIGKILL, where a process has no grace of its own")
+    app.add_option("--grace", options.grace,
+                   "Seconds between SIGTERM and SIGKILL, where a process has no grace of its own")
         ->check(seconds)
         ->capture_default_str();
-    app.add_option("--socket-mode", options.socket_mode, "Of the socket. Default: 0660 for root, else 0600")->check(octal);
-    app.add_option("--socket-group", options.socket_group, "Of the socket. Default: procd for root, if there is such a group");
-    app.add_option("--ready-fd", options.ready_fd, "Write a newline here, and close it, when the socket answers")
+    app.add_option("--socket-mode", options.socket_mode, "Of the socket. Default: 0660 for root, else 0600")
+        ->check(octal);
+    app.add_option("--socket-group", options.socket_group,
+                   "Of the socket. Default: procd for root, if there is such a group");
+    app.add_option("--ready-fd", options.ready_fd,
+                   "Write a newline here, and close it, when the socket answers")
         ->check(CLI::Range(0, std::numeric_limits<int>::max()));
     app.add_flag("--allow-confined", options.allow_confined,
-                 "As root: start processes also for callers in other namespaces or under seccomp, who get out that way");
-    app.add_option("--retain", options.retain, "Ended processes remembered of each user")->capture_default_str();
-    app.add_option("--max-processes", options.max_processes, "Of each user but root and procd's own")->capture_default_str();
+                 "As root: start processes also for callers in other namespaces or under seccomp, who get "
+                 "out that way");
+    app.add_option("--retain", options.retain, "Ended processes remembered of each user")
+        ->capture_default_str();
+    app.add_option("--max-processes", options.max_processes, "Of each user but root and procd's own")
+        ->capture_default_str();
     app.add_option("--max-connections", options.max_connections, "Likewise")->capture_default_str();
     app.add_option("--max-waits", options.max_waits, "Likewise")->capture_default_str();
     try {

@@ -6,7 +6,7 @@
 namespace procd {
 
 struct Options {
-    std::string socket;            // -s; empty: systemd's, else the default
+    std::string socket;  // -s; empty: systemd's, else the default
     std::string runtime_dir;
     std::string log_dir;
     std::string containment = "auto";

@@ -42,20 +42,29 @@ Places places(const Options& options, bool root) {
     places.socket = options.socket;
     if (places.socket.empty()) {
         places.make_parents = true;
-        if (!options.runtime_dir.empty()) places.socket = options.runtime_dir + "/procd.sock";
-        else if (root) places.socket = "/run/procd/procd.sock";
-        else places.socket = (runtime.empty() ? variable("HOME") + "/.local/state" : runtime) + "/procd/procd.sock";
+        if (!options.runtime_dir.empty())
+            places.socket = options.runtime_dir + "/procd.sock";
+        else if (root)
+            places.socket = "/run/procd/procd.sock";
+        else
+            places.socket =
+                (runtime.empty() ? variable("HOME") + "/.local/state" : runtime) + "/procd/procd.sock";
     }
     if (!places.socket.starts_with('/'))
         if (const auto here = sys::real_path(".")) places.socket = *here + "/" + places.socket;
 
     const std::string logs = variable("LOGS_DIRECTORY");
     const std::string beside = places.socket.substr(0, places.socket.rfind('/'));
-    if (!options.log_dir.empty()) places.log_dir = options.log_dir;
-    else if (!options.runtime_dir.empty()) places.log_dir = options.runtime_dir + "/log";
-    else if (!options.socket.empty()) places.log_dir = beside + "/log";
-    else if (!logs.empty()) places.log_dir = logs.substr(0, logs.find(':'));
-    else places.log_dir = root ? "/var/log/procd" : state_home() + "/procd/log";
+    if (!options.log_dir.empty())
+        places.log_dir = options.log_dir;
+    else if (!options.runtime_dir.empty())
+        places.log_dir = options.runtime_dir + "/log";
+    else if (!options.socket.empty())
+        places.log_dir = beside + "/log";
+    else if (!logs.empty())
+        places.log_dir = logs.substr(0, logs.find(':'));
+    else
+        places.log_dir = root ? "/var/log/procd" : state_home() + "/procd/log";
     return places;
 }
 
@@ -80,7 +89,8 @@ sys::Result<sys::Listener> open_listener(const Options& options, const Places& p
 
 core::Duration seconds(double value) {
     constexpr double k_longest = 1e9;
-    return std::chrono::duration_cast<core::Duration>(std::chrono::duration<double>(std::min(value, k_longest)));
+    return std::chrono::duration_cast<core::Duration>(
+        std::chrono::duration<double>(std::min(value, k_longest)));
 }
 
 int fail(const sys::SysError& error) {
@@ -104,7 +114,8 @@ int start_and_serve(const Options& options) {
     auto listener = open_listener(options, where, root);
     if (!listener) return fail(listener.error());
     if (auto made = sys::make_log_dir(where.log_dir); !made) return fail(made.error());
-    auto containment = sys::make_containment(options.containment, sys::ContainmentConfig{listener->path(), ""});
+    auto containment =
+        sys::make_containment(options.containment, sys::ContainmentConfig{listener->path(), ""});
     if (!containment) return fail(containment.error());
 
     config.core.grace = seconds(options.grace);
@@ -119,7 +130,8 @@ int start_and_serve(const Options& options) {
     config.allow_confined = options.allow_confined;
 
     loop::open_log();
-    loop::Runtime runtime(std::move(config), std::move(*listener), std::move(*containment), std::move(*signals));
+    loop::Runtime runtime(std::move(config), std::move(*listener), std::move(*containment),
+                          std::move(*signals));
     runtime.run([&] {
         sys::notify("READY=1");
         if (options.ready_fd >= 0) sys::tell_ready(options.ready_fd);

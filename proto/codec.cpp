@@ -9,10 +9,12 @@ std::string Path::text() const {
     return text.append(key);
 }
 
-void decode_integer(const Json& json, std::int64_t& out, const Path& path, std::int64_t low, std::int64_t high) {
+void decode_integer(const Json& json, std::int64_t& out, const Path& path, std::int64_t low,
+                    std::int64_t high) {
     if (!json.is_number_integer()) throw DecodeError(path, "expected an integer");
-    const bool too_big = json.is_number_unsigned() &&
-                         json.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    const bool too_big =
+        json.is_number_unsigned() &&
+        json.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     if (!too_big) out = json.get<std::int64_t>();
     if (too_big || out < low || out > high)
         throw DecodeError(path, "out of range (" + std::to_string(low) + " to " + std::to_string(high) + ")");

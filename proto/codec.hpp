@@ -25,11 +25,12 @@
 //         }
 //     };
 //
-// A std::optional member may be absent or null on the wire; every other one is required. Encoding leaves an empty
-// optional out, or writes null where the struct says `static constexpr bool k_nulls = true`.
+// A std::optional member may be absent or null on the wire; every other one is required. Encoding leaves an
+// empty optional out, or writes null where the struct says `static constexpr bool k_nulls = true`.
 namespace procd::proto {
 
-// Where in a request a value stands: "params.stdio.stdout.fd". Lives on the stack, is spelled only in an error.
+// Where in a request a value stands: "params.stdio.stdout.fd". Lives on the stack, is spelled only in an
+// error.
 struct Path {
     const Path* parent = nullptr;
     std::string_view key;
@@ -48,7 +49,9 @@ class DecodeError : public std::runtime_error {
 enum class Unknown { refuse, ignore };
 
 template <class T>
-concept Message = requires(T& message) { T::fields(message, [](const char*, auto&, const char*) {}); };
+concept Message = requires(T& message) {
+    T::fields(message, [](const char*, auto&, const char*) {});
+};
 
 // A type that spells itself: `static T from_json(const Json&, const Path&)`, `OrderedJson to_json() const`.
 template <class T>
@@ -69,9 +72,11 @@ struct IsVector<std::vector<T>> : std::true_type {};
 template <class T>
 void decode(const Json& json, T& out, const Path& path, Unknown unknown);
 
-// ---- decode -------------------------------------------------------------------------------------------------------
+// ---- decode
+// -------------------------------------------------------------------------------------------------------
 
-void decode_integer(const Json& json, std::int64_t& out, const Path& path, std::int64_t low, std::int64_t high);
+void decode_integer(const Json& json, std::int64_t& out, const Path& path, std::int64_t low,
+                    std::int64_t high);
 void decode_text(const Json& json, std::string& out, const Path& path);
 void decode_number(const Json& json, double& out, const Path& path);
 [[noreturn]] void fail_enum(const Path& path, const std::string_view* names, std::size_t count);
@@ -112,7 +117,8 @@ void decode(const Json& json, T& out, const Path& path, Unknown unknown) {
     } else if constexpr (Message<T>) {
         decode_fields(json, out, path, unknown);
     } else if constexpr (WireEnum<T>) {
-        const auto value = json.is_string() ? enum_value<T>(json.template get_ref<const std::string&>()) : std::nullopt;
+        const auto value =
+            json.is_string() ? enum_value<T>(json.template get_ref<const std::string&>()) : std::nullopt;
         if (!value) fail_enum(path, EnumNames<T>::k_names.data(), EnumNames<T>::k_names.size());
         out = *value;
     } else if constexpr (std::same_as<T, bool>) {
@@ -123,8 +129,8 @@ void decode(const Json& json, T& out, const Path& path, Unknown unknown) {
     } else if constexpr (std::integral<T>) {
         std::int64_t value = 0;
         using Limits = std::numeric_limits<T>;
-        constexpr std::int64_t high =
-            sizeof(T) < 8 ? static_cast<std::int64_t>(Limits::max()) : std::numeric_limits<std::int64_t>::max();
+        constexpr std::int64_t high = sizeof(T) < 8 ? static_cast<std::int64_t>(Limits::max())
+                                                    : std::numeric_limits<std::int64_t>::max();
         decode_integer(json, value, path, static_cast<std::int64_t>(Limits::min()), high);
         out = static_cast<T>(value);
     } else if constexpr (std::same_as<T, std::string>) {
@@ -141,7 +147,8 @@ void decode(const Json& json, T& out, const Path& path, Unknown unknown) {
     }
 }
 
-// ---- encode -------------------------------------------------------------------------------------------------------
+// ---- encode
+// -------------------------------------------------------------------------------------------------------
 
 template <class T>
 OrderedJson encode(const T& value);
@@ -163,8 +170,10 @@ OrderedJson encode(const T& value) {
             using Member = std::remove_cvref_t<decltype(member)>;
             // Field names are distinct: append without the ordered map's linear search.
             if constexpr (IsOptional<Member>::value) {
-                if (member) entries.emplace_back(name, encode(*member));
-                else if (writes_nulls<T>()) entries.emplace_back(name, nullptr);
+                if (member)
+                    entries.emplace_back(name, encode(*member));
+                else if (writes_nulls<T>())
+                    entries.emplace_back(name, nullptr);
             } else {
                 entries.emplace_back(name, encode(member));
             }

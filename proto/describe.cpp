@@ -67,8 +67,8 @@ OrderedJson openrpc_document(const std::string& version) {
     OrderedJson errors = OrderedJson::object();
     for (int i = 0; i <= static_cast<int>(ErrorKind::shutting_down); ++i) {
         const auto kind = static_cast<ErrorKind>(i);
-        errors[std::string(to_text(kind))] =
-            OrderedJson{{"code", code_of(kind)}, {"message", to_text(kind)}, {"data", {{"kind", to_text(kind)}}}};
+        errors[std::string(to_text(kind))] = OrderedJson{
+            {"code", code_of(kind)}, {"message", to_text(kind)}, {"data", {{"kind", to_text(kind)}}}};
     }
     OrderedJson document{{"openrpc", "1.3.2"}};
     document["info"] = OrderedJson{{"title", "procd"}, {"version", version}};
@@ -111,7 +111,11 @@ std::string protocol_tables() {
     text += "\n## Errors\n\n| `data.kind` | code |\n|---|---|\n";
     for (int i = 0; i <= static_cast<int>(ErrorKind::shutting_down); ++i) {
         const auto kind = static_cast<ErrorKind>(i);
-        text.append("| `").append(to_text(kind)).append("` | ").append(std::to_string(code_of(kind))).append(" |\n");
+        text.append("| `")
+            .append(to_text(kind))
+            .append("` | ")
+            .append(std::to_string(code_of(kind)))
+            .append(" |\n");
     }
     return text;
 }

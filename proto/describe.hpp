@@ -11,7 +11,9 @@ template <class T>
 OrderedJson describe() {
     if constexpr (IsOptional<T>::value) {
         return describe<typename T::value_type>();
-    } else if constexpr (requires { { T::schema() } -> std::same_as<OrderedJson>; }) {
+    } else if constexpr (requires {
+                             { T::schema() } -> std::same_as<OrderedJson>;
+                         }) {
         return T::schema();
     } else if constexpr (Message<T>) {
         OrderedJson object{{"type", "object"}, {"properties", OrderedJson::object()}};
@@ -21,7 +23,8 @@ OrderedJson describe() {
             using Member = std::remove_cvref_t<decltype(member)>;
             OrderedJson schema = describe<Member>();
             if constexpr (IsOptional<Member>::value)
-                schema = OrderedJson{{"oneOf", OrderedJson::array({std::move(schema), OrderedJson{{"type", "null"}}})}};
+                schema = OrderedJson{
+                    {"oneOf", OrderedJson::array({std::move(schema), OrderedJson{{"type", "null"}}})}};
             schema["description"] = doc;
             object["properties"][name] = std::move(schema);
             if (!IsOptional<Member>::value || writes_nulls<T>()) required.push_back(name);

@@ -16,7 +16,8 @@ enum class Leftovers { end, keep };
 enum class WaitMode { all, any };
 enum class EventType { created, started, stopping, exited, changed, closed };
 
-// The wire's words of an enum, in the order of its enumerators. An unknown word is an error, never the first one.
+// The wire's words of an enum, in the order of its enumerators. An unknown word is an error, never the first
+// one.
 template <class E>
 struct EnumNames;
 
@@ -34,7 +35,8 @@ struct EnumNames<Cause> {
 };
 template <>
 struct EnumNames<OwnerKind> {
-    static constexpr std::array<std::string_view, 5> k_names{"connection", "session", "process", "pid", "procd"};
+    static constexpr std::array<std::string_view, 5> k_names{"connection", "session", "process", "pid",
+                                                             "procd"};
 };
 template <>
 struct EnumNames<KillMode> {
@@ -55,7 +57,9 @@ struct EnumNames<EventType> {
 };
 
 template <class E>
-concept WireEnum = requires { EnumNames<E>::k_names.size(); };
+concept WireEnum = requires {
+    EnumNames<E>::k_names.size();
+};
 
 template <WireEnum E>
 constexpr std::string_view enum_text(E value) {

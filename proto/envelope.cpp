@@ -3,16 +3,18 @@
 namespace procd::proto {
 namespace {
 
-// Whether brackets outside of strings nest deeper than the limit. Before parsing: a deep value costs its parser
-// nothing, but whoever copies or prints it recurses.
+// Whether brackets outside of strings nest deeper than the limit. Before parsing: a deep value costs its
+// parser nothing, but whoever copies or prints it recurses.
 bool too_deep(std::string_view text) {
     std::size_t depth = 0;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
         if (in_string) {
-            if (c == '\\') ++i;
-            else if (c == '"') in_string = false;
+            if (c == '\\')
+                ++i;
+            else if (c == '"')
+                in_string = false;
         } else if (c == '"') {
             in_string = true;
         } else if (c == '[' || c == '{') {
@@ -55,7 +57,8 @@ std::variant<Request, BadRequest> parse_request(std::string_view line) {
     auto parsed = parse_json(line);
     if (auto* error = std::get_if<WireError>(&parsed)) return BadRequest{"null", std::move(*error)};
     Json& json = std::get<Json>(parsed);
-    if (json.is_array()) return BadRequest{"null", invalid("batches are not supported: send one request a line")};
+    if (json.is_array())
+        return BadRequest{"null", invalid("batches are not supported: send one request a line")};
     if (!json.is_object()) return BadRequest{"null", invalid("expected a JSON object")};
 
     Request request;
@@ -64,13 +67,17 @@ std::variant<Request, BadRequest> parse_request(std::string_view line) {
             return BadRequest{"null", invalid("id: expected a string, a number or null")};
         request.id = dump(*id);
     }
-    // A request without an id is never answered, unless it is so broken that nobody can tell whether it had one.
-    const auto refuse = [&](std::string message) { return BadRequest{request.id, invalid(std::move(message))}; };
+    // A request without an id is never answered, unless it is so broken that nobody can tell whether it had
+    // one.
+    const auto refuse = [&](std::string message) {
+        return BadRequest{request.id, invalid(std::move(message))};
+    };
     if (const auto version = json.find("jsonrpc"); version != json.end() && *version != "2.0")
         return refuse("jsonrpc: expected \"2.0\"");
     const auto method = json.find("method");
     if (method == json.end()) return BadRequest{request.id.value_or("null"), invalid("method: is missing")};
-    if (!method->is_string()) return BadRequest{request.id.value_or("null"), invalid("method: expected a string")};
+    if (!method->is_string())
+        return BadRequest{request.id.value_or("null"), invalid("method: expected a string")};
     for (const auto& [key, value] : json.items())
         if (key != "jsonrpc" && key != "id" && key != "method" && key != "params")
             return refuse("unknown member beside jsonrpc, id, method and params");

@@ -35,7 +35,8 @@ bool from_text(std::string_view text, ErrorKind& kind);
 // The JSON-RPC code: -32700, -32600, -32601, -32602, and 1 for everything that procd itself refuses.
 int code_of(ErrorKind kind);
 
-// The `error` member of a reply. `details` are the members of `data` beside `kind` (errno, stage, candidates, missing).
+// The `error` member of a reply. `details` are the members of `data` beside `kind` (errno, stage, candidates,
+// missing).
 struct WireError {
     ErrorKind kind = ErrorKind::bad_request;
     std::string message;

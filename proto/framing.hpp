@@ -18,10 +18,10 @@ constexpr std::size_t k_max_line_bytes = std::size_t{8} << 20;
 class LineReader {
   public:
     struct Line {
-        std::string text;        // without its newline; empty where too_long
-        bool too_long = false;   // it was over the limit; told as soon as that is known
-        // Where it stood in the stream, newline included: [begin, end). Descriptors belong to the line that holds the
-        // last byte of the message that brought them.
+        std::string text;       // without its newline; empty where too_long
+        bool too_long = false;  // it was over the limit; told as soon as that is known
+        // Where it stood in the stream, newline included: [begin, end). Descriptors belong to the line that
+        // holds the last byte of the message that brought them.
         std::uint64_t begin = 0, end = 0;
     };
 
@@ -42,10 +42,10 @@ class LineReader {
   private:
     std::size_t max_bytes_;
     std::string buffer_;
-    std::uint64_t fed_ = 0;     // stream offset of the end of buffer_
-    std::size_t start_ = 0;     // of the bytes not given out yet
-    std::size_t scanned_ = 0;   // no newline before this
-    bool draining_ = false;     // inside a line that was too long
+    std::uint64_t fed_ = 0;    // stream offset of the end of buffer_
+    std::size_t start_ = 0;    // of the bytes not given out yet
+    std::size_t scanned_ = 0;  // no newline before this
+    bool draining_ = false;    // inside a line that was too long
 };
 
 }  // namespace procd::proto

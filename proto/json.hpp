@@ -7,8 +7,8 @@
 
 namespace procd::proto {
 
-// What is received is held in sorted maps (a line with a million keys is no attack); what is sent keeps the order of
-// the field lists, for the people who read it.
+// What is received is held in sorted maps (a line with a million keys is no attack); what is sent keeps the
+// order of the field lists, for the people who read it.
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 

@@ -9,8 +9,9 @@
 #include "proto/process_object.hpp"
 #include "proto/types.hpp"
 
-// Every message of the protocol: one struct a set of parameters or results, with one field list. The only place that
-// spells their names. A method is a struct that ties name, Params and Result together; `Methods` lists them all.
+// Every message of the protocol: one struct a set of parameters or results, with one field list. The only
+// place that spells their names. A method is a struct that ties name, Params and Result together; `Methods`
+// lists them all.
 namespace procd::proto {
 
 struct Nothing {
@@ -78,9 +79,12 @@ struct CreateParams {
     std::optional<bool> unique;
 
     static void fields(auto& self, auto&& field) {
-        field("command", self.command, "the program and its arguments; without a slash it is searched in PATH");
-        field("name", self.name, "1 to 255 bytes of UTF-8, no control characters, not all digits; else Process-N");
-        field("daemon", self.daemon, "ended with its owner; default: that of the enclosing process, else false");
+        field("command", self.command,
+              "the program and its arguments; without a slash it is searched in PATH");
+        field("name", self.name,
+              "1 to 255 bytes of UTF-8, no control characters, not all digits; else Process-N");
+        field("daemon", self.daemon,
+              "ended with its owner; default: that of the enclosing process, else false");
         field("owner", self.owner, "whose end decides its fate; default \"connection\"");
         field("cwd", self.cwd, "working directory, absolute; default /");
         field("env", self.env, "the whole environment; default PATH, HOME, USER, LOGNAME, SHELL of the user");
@@ -90,8 +94,10 @@ struct CreateParams {
         field("fds", self.fds, "indices of descriptors that land at 3, 4, … in the child");
         field("user", self.user, "the user to run as, by name or uid; root's");
         field("grace", self.grace, "seconds between SIGTERM and SIGKILL; default 10 or procd's --grace");
-        field("kill_mode", self.kill_mode, "who gets the SIGTERM: the whole group (default) or the main alone");
-        field("leftovers", self.leftovers, "what becomes of processes it leaves behind: end (default) or keep");
+        field("kill_mode", self.kill_mode,
+              "who gets the SIGTERM: the whole group (default) or the main alone");
+        field("leftovers", self.leftovers,
+              "what becomes of processes it leaves behind: end (default) or keep");
         field("unique", self.unique, "refuse while a live process of the same owner has the name");
     }
 };
@@ -108,7 +114,9 @@ struct ManyProcesses {
 
 struct ProcessesResult {
     std::vector<ProcessObject> processes;
-    static void fields(auto& self, auto&& field) { field("processes", self.processes, "in the order they were named"); }
+    static void fields(auto& self, auto&& field) {
+        field("processes", self.processes, "in the order they were named");
+    }
 };
 
 struct ListParams {
@@ -217,13 +225,16 @@ struct SignalParams {
 
 struct CloseResult {
     std::vector<std::int64_t> closed;
-    static void fields(auto& self, auto&& field) { field("closed", self.closed, "the ids that are forgotten now"); }
+    static void fields(auto& self, auto&& field) {
+        field("closed", self.closed, "the ids that are forgotten now");
+    }
 };
 
 struct SentinelResult {
     std::int64_t fd = 0;
     static void fields(auto& self, auto&& field) {
-        field("fd", self.fd, "index of the descriptor that comes with this reply: a pidfd, readable from the end on");
+        field("fd", self.fd,
+              "index of the descriptor that comes with this reply: a pidfd, readable from the end on");
     }
 };
 
@@ -239,18 +250,23 @@ struct SessionParams {
 
 struct SessionResult {
     std::string session;
-    static void fields(auto& self, auto&& field) { field("session", self.session, "its id, never used again"); }
+    static void fields(auto& self, auto&& field) {
+        field("session", self.session, "its id, never used again");
+    }
 };
 
 struct SessionEndParams {
     std::string session;
-    static void fields(auto& self, auto&& field) { field("session", self.session, "one that this connection holds"); }
+    static void fields(auto& self, auto&& field) {
+        field("session", self.session, "one that this connection holds");
+    }
 };
 
 struct SubscribeParams {
     std::optional<std::int64_t> since;
     static void fields(auto& self, auto&& field) {
-        field("since", self.since, "a seq seen before: its successors are sent again where procd still has them");
+        field("since", self.since,
+              "a seq seen before: its successors are sent again where procd still has them");
     }
 };
 
@@ -259,7 +275,8 @@ struct SubscribeResult {
     std::int64_t seq = 0;
 
     static void fields(auto& self, auto&& field) {
-        field("processes", self.processes, "all as of seq; empty where the events since `since` follow instead");
+        field("processes", self.processes,
+              "all as of seq; empty where the events since `since` follow instead");
         field("seq", self.seq, "the events after this one follow");
     }
 };
@@ -288,43 +305,53 @@ struct ShutdownParams {
     }
 };
 
-// ---- methods ------------------------------------------------------------------------------------------------------
+// ---- methods
+// ------------------------------------------------------------------------------------------------------
 
-#define PROCD_METHOD(type, text, params, result, summary)  \
-    struct type {                                          \
-        static constexpr const char* k_name = text;        \
-        static constexpr const char* k_summary = summary;  \
-        using Params = params;                             \
-        using Result = result;                             \
+#define PROCD_METHOD(type, text, params, result, summary) \
+    struct type {                                         \
+        static constexpr const char* k_name = text;       \
+        static constexpr const char* k_summary = summary; \
+        using Params = params;                            \
+        using Result = result;                            \
     };
 
 PROCD_METHOD(Hello, "hello", Nothing, HelloResult, "Who answers here. Optional: no handshake is required.")
 PROCD_METHOD(Discover, "rpc.discover", Nothing, OrderedJson, "This protocol as an OpenRPC document.")
-PROCD_METHOD(Whoami, "whoami", Nothing, WhoamiResult, "The managed process and the session that the client runs in.")
+PROCD_METHOD(Whoami, "whoami", Nothing, WhoamiResult,
+             "The managed process and the session that the client runs in.")
 PROCD_METHOD(Create, "create", CreateParams, ProcessObject, "Makes a process, not started yet.")
-PROCD_METHOD(Start, "start", OneProcess, ProcessObject, "Starts a created process; answers when it has exec'd.")
-PROCD_METHOD(Spawn, "spawn", CreateParams, ProcessObject, "create and start in one; a failure leaves no record.")
+PROCD_METHOD(Start, "start", OneProcess, ProcessObject,
+             "Starts a created process; answers when it has exec'd.")
+PROCD_METHOD(Spawn, "spawn", CreateParams, ProcessObject,
+             "create and start in one; a failure leaves no record.")
 PROCD_METHOD(List, "list", ListParams, ListResult, "All processes of the caller's, living and ended.")
 PROCD_METHOD(Status, "status", OneProcess, ProcessObject, "One process.")
 PROCD_METHOD(Rename, "rename", RenameParams, ProcessObject, "Gives a process another name.")
 PROCD_METHOD(Set, "set", SetParams, ProcessObject, "Changes a process's daemon flag or owner.")
 PROCD_METHOD(Wait, "wait", WaitParams, WaitResult, "Waits until processes have ended, their whole trees too.")
-PROCD_METHOD(Terminate, "terminate", TerminateParams, ProcessesResult, "SIGTERM to the tree, SIGKILL after the grace.")
+PROCD_METHOD(Terminate, "terminate", TerminateParams, ProcessesResult,
+             "SIGTERM to the tree, SIGKILL after the grace.")
 PROCD_METHOD(Kill, "kill", ManyProcesses, ProcessesResult, "SIGKILL to the whole tree.")
 PROCD_METHOD(Interrupt, "interrupt", InterruptParams, ProcessesResult, "SIGINT to the main process.")
 PROCD_METHOD(SendSignal, "signal", SignalParams, ProcessesResult, "Any signal to the main process.")
 PROCD_METHOD(Close, "close", ManyProcesses, CloseResult, "Forgets ended processes.")
-PROCD_METHOD(Sentinel, "sentinel", OneProcess, SentinelResult, "A descriptor that is readable once the process ended.")
-PROCD_METHOD(Session, "session", SessionParams, SessionResult, "An owner for processes that lasts as long as this connection.")
+PROCD_METHOD(Sentinel, "sentinel", OneProcess, SentinelResult,
+             "A descriptor that is readable once the process ended.")
+PROCD_METHOD(Session, "session", SessionParams, SessionResult,
+             "An owner for processes that lasts as long as this connection.")
 PROCD_METHOD(SessionEnd, "session.end", SessionEndParams, ProcessesResult,
              "Ends a session politely: daemons are ended, the living non-daemons are listed.")
-PROCD_METHOD(Subscribe, "subscribe", SubscribeParams, SubscribeResult, "All processes, then an `event` notification for each change.")
-PROCD_METHOD(Shutdown, "shutdown", ShutdownParams, Nothing, "Tells procd to stop; answers when that has begun.")
+PROCD_METHOD(Subscribe, "subscribe", SubscribeParams, SubscribeResult,
+             "All processes, then an `event` notification for each change.")
+PROCD_METHOD(Shutdown, "shutdown", ShutdownParams, Nothing,
+             "Tells procd to stop; answers when that has begun.")
 
 #undef PROCD_METHOD
 
-using Methods = std::tuple<Hello, Discover, Whoami, Create, Start, Spawn, List, Status, Rename, Set, Wait, Terminate,
-                           Kill, Interrupt, SendSignal, Close, Sentinel, Session, SessionEnd, Subscribe, Shutdown>;
+using Methods =
+    std::tuple<Hello, Discover, Whoami, Create, Start, Spawn, List, Status, Rename, Set, Wait, Terminate,
+               Kill, Interrupt, SendSignal, Close, Sentinel, Session, SessionEnd, Subscribe, Shutdown>;
 
 // Calls visit(Method{}) for each.
 void for_each_method(auto&& visit) {

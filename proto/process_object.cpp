@@ -10,7 +10,8 @@ const std::vector<std::string>& process_field_names() {
     static const std::vector<std::string> k_names = [] {
         std::vector<std::string> names;
         ProcessObject object;
-        ProcessObject::fields(object, [&](const char* name, auto&, const char*) { names.emplace_back(name); });
+        ProcessObject::fields(object,
+                              [&](const char* name, auto&, const char*) { names.emplace_back(name); });
         return names;
     }();
     return k_names;

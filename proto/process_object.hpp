@@ -23,7 +23,8 @@ struct OwnerObject {
         field("kind", self.kind, "connection, session, process, pid or procd");
         field("process", self.process, "id of the owning process, for kind process");
         field("session", self.session, "the session, for kind session");
-        field("pid", self.pid, "pid of the owner: the peer, the session's client, the process, the watched pid");
+        field("pid", self.pid,
+              "pid of the owner: the peer, the session's client, the process, the watched pid");
         field("comm", self.comm, "the owner's command name, as it was when it became an owner");
         field("was", self.was, "who owned it before procd took it over, in words");
     }

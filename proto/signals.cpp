@@ -16,14 +16,14 @@ struct Entry {
 
 // The first name of a number is the one that is shown.
 constexpr std::array k_signals{
-    Entry{SIGHUP, "HUP"},   Entry{SIGINT, "INT"},       Entry{SIGQUIT, "QUIT"}, Entry{SIGILL, "ILL"},
-    Entry{SIGTRAP, "TRAP"}, Entry{SIGABRT, "ABRT"},     Entry{SIGIOT, "IOT"},   Entry{SIGBUS, "BUS"},
-    Entry{SIGFPE, "FPE"},   Entry{SIGKILL, "KILL"},     Entry{SIGUSR1, "USR1"}, Entry{SIGSEGV, "SEGV"},
-    Entry{SIGUSR2, "USR2"}, Entry{SIGPIPE, "PIPE"},     Entry{SIGALRM, "ALRM"}, Entry{SIGTERM, "TERM"},
-    Entry{SIGSTKFLT, "STKFLT"}, Entry{SIGCHLD, "CHLD"}, Entry{SIGCONT, "CONT"}, Entry{SIGSTOP, "STOP"},
-    Entry{SIGTSTP, "TSTP"}, Entry{SIGTTIN, "TTIN"},     Entry{SIGTTOU, "TTOU"}, Entry{SIGURG, "URG"},
-    Entry{SIGXCPU, "XCPU"}, Entry{SIGXFSZ, "XFSZ"},     Entry{SIGVTALRM, "VTALRM"}, Entry{SIGPROF, "PROF"},
-    Entry{SIGWINCH, "WINCH"}, Entry{SIGIO, "IO"},       Entry{SIGPOLL, "POLL"}, Entry{SIGPWR, "PWR"},
+    Entry{SIGHUP, "HUP"},       Entry{SIGINT, "INT"},   Entry{SIGQUIT, "QUIT"},     Entry{SIGILL, "ILL"},
+    Entry{SIGTRAP, "TRAP"},     Entry{SIGABRT, "ABRT"}, Entry{SIGIOT, "IOT"},       Entry{SIGBUS, "BUS"},
+    Entry{SIGFPE, "FPE"},       Entry{SIGKILL, "KILL"}, Entry{SIGUSR1, "USR1"},     Entry{SIGSEGV, "SEGV"},
+    Entry{SIGUSR2, "USR2"},     Entry{SIGPIPE, "PIPE"}, Entry{SIGALRM, "ALRM"},     Entry{SIGTERM, "TERM"},
+    Entry{SIGSTKFLT, "STKFLT"}, Entry{SIGCHLD, "CHLD"}, Entry{SIGCONT, "CONT"},     Entry{SIGSTOP, "STOP"},
+    Entry{SIGTSTP, "TSTP"},     Entry{SIGTTIN, "TTIN"}, Entry{SIGTTOU, "TTOU"},     Entry{SIGURG, "URG"},
+    Entry{SIGXCPU, "XCPU"},     Entry{SIGXFSZ, "XFSZ"}, Entry{SIGVTALRM, "VTALRM"}, Entry{SIGPROF, "PROF"},
+    Entry{SIGWINCH, "WINCH"},   Entry{SIGIO, "IO"},     Entry{SIGPOLL, "POLL"},     Entry{SIGPWR, "PWR"},
     Entry{SIGSYS, "SYS"},
 };
 
@@ -47,7 +47,8 @@ std::optional<int> signal_number(std::string_view text) {
         const char* const end = name.data() + name.size();
         if (name[5] != (from_low ? '+' : '-')) return std::nullopt;
         const auto [stop, error] = std::from_chars(name.data() + 6, end, offset);
-        if (error != std::errc() || stop != end || offset < 0 || offset > SIGRTMAX - SIGRTMIN) return std::nullopt;
+        if (error != std::errc() || stop != end || offset < 0 || offset > SIGRTMAX - SIGRTMIN)
+            return std::nullopt;
     }
     return from_low ? SIGRTMIN + offset : SIGRTMAX - offset;
 }

@@ -45,7 +45,11 @@ bool is_utf8(std::string_view text) {
     std::size_t i = 0;
     while (i < text.size()) {
         const auto lead = static_cast<unsigned char>(text[i]);
-        const std::size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+        const std::size_t length = lead < 0x80       ? 1
+                                   : lead >> 5 == 6  ? 2
+                                   : lead >> 4 == 14 ? 3
+                                   : lead >> 3 == 30 ? 4
+                                                     : 0;
         if (length == 0 || i + length > text.size()) return false;
         unsigned code = length == 1 ? lead : lead & (0xffU >> (length + 1));
         for (std::size_t k = 1; k < length; ++k) {
@@ -60,7 +64,8 @@ bool is_utf8(std::string_view text) {
     return true;
 }
 
-// ---- Bytes --------------------------------------------------------------------------------------------------------
+// ---- Bytes
+// --------------------------------------------------------------------------------------------------------
 
 Bytes Bytes::from_json(const Json& json, const Path& path) {
     Bytes bytes;
@@ -87,7 +92,8 @@ OrderedJson Bytes::schema() {
     return one_of({type("string"), object_with("base64", type("string"))});
 }
 
-// ---- Seconds, Umask, Signal ---------------------------------------------------------------------------------------
+// ---- Seconds, Umask, Signal
+// ---------------------------------------------------------------------------------------
 
 Seconds Seconds::from_json(const Json& json, const Path& path) {
     Seconds seconds;
@@ -135,10 +141,12 @@ Signal Signal::from_json(const Json& json, const Path& path) {
 }
 
 OrderedJson Signal::schema() {
-    return one_of({OrderedJson{{"type", "integer"}, {"minimum", 1}, {"maximum", signal_highest()}}, type("string")});
+    return one_of(
+        {OrderedJson{{"type", "integer"}, {"minimum", 1}, {"maximum", signal_highest()}}, type("string")});
 }
 
-// ---- Environment --------------------------------------------------------------------------------------------------
+// ---- Environment
+// --------------------------------------------------------------------------------------------------
 
 Environment Environment::from_json(const Json& json, const Path& path) {
     Environment environment;
@@ -166,7 +174,8 @@ OrderedJson Environment::to_json() const {
     bool plain = true;
     std::set<std::string_view> names;
     for (const std::string& entry : entries)
-        plain = plain && is_utf8(entry) && names.insert(std::string_view(entry).substr(0, entry.find('='))).second;
+        plain = plain && is_utf8(entry) &&
+                names.insert(std::string_view(entry).substr(0, entry.find('='))).second;
     if (!plain) {
         OrderedJson array = OrderedJson::array();
         for (const std::string& entry : entries) array.push_back(Bytes{entry}.to_json());
@@ -189,7 +198,8 @@ OrderedJson Environment::schema() {
     return one_of({object, array});
 }
 
-// ---- ResourceLimits -----------------------------------------------------------------------------------------------
+// ---- ResourceLimits
+// -----------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -214,7 +224,8 @@ ResourceLimits ResourceLimits::from_json(const Json& json, const Path& path) {
     ResourceLimits limits;
     for (const auto& [name, value] : json.items()) {
         const Path here{&path, name, std::nullopt};
-        if (std::find(k_names.begin(), k_names.end(), name) == k_names.end()) throw DecodeError(here, "is no resource limit");
+        if (std::find(k_names.begin(), k_names.end(), name) == k_names.end())
+            throw DecodeError(here, "is no resource limit");
         Limit limit{name, 0, 0};
         if (value.is_array()) {
             if (value.size() != 2) throw DecodeError(here, "expected [soft, hard]");
@@ -237,18 +248,21 @@ OrderedJson ResourceLimits::to_json() const {
 }
 
 OrderedJson ResourceLimits::schema() {
-    const OrderedJson value = one_of({OrderedJson{{"type", "integer"}, {"minimum", 0}}, words({"unlimited"})});
+    const OrderedJson value =
+        one_of({OrderedJson{{"type", "integer"}, {"minimum", 0}}, words({"unlimited"})});
     OrderedJson pair = type("array");
     pair["items"] = value;
     pair["minItems"] = 2;
     pair["maxItems"] = 2;
     OrderedJson object = type("object");
-    for (const std::string_view name : k_names) object["properties"][std::string(name)] = one_of({pair, value});
+    for (const std::string_view name : k_names)
+        object["properties"][std::string(name)] = one_of({pair, value});
     object["additionalProperties"] = false;
     return object;
 }
 
-// ---- StdioTarget --------------------------------------------------------------------------------------------------
+// ---- StdioTarget
+// --------------------------------------------------------------------------------------------------
 
 StdioTarget StdioTarget::from_json(const Json& json, const Path& path) {
     constexpr const char* k_expected =
@@ -256,13 +270,18 @@ StdioTarget StdioTarget::from_json(const Json& json, const Path& path) {
     StdioTarget target;
     if (json.is_string()) {
         const auto& word = json.get_ref<const std::string&>();
-        if (word == "null") target.kind = Kind::null;
-        else if (word == "log") target.kind = Kind::log;
-        else if (word == "stdout") target.kind = Kind::as_stdout;
-        else throw DecodeError(path, k_expected);
+        if (word == "null")
+            target.kind = Kind::null;
+        else if (word == "log")
+            target.kind = Kind::log;
+        else if (word == "stdout")
+            target.kind = Kind::as_stdout;
+        else
+            throw DecodeError(path, k_expected);
         return target;
     }
-    if (!json.is_object() || json.contains("fd") == json.contains("file")) throw DecodeError(path, k_expected);
+    if (!json.is_object() || json.contains("fd") == json.contains("file"))
+        throw DecodeError(path, k_expected);
     for (const auto& [key, value] : json.items()) {
         const Path here{&path, key, std::nullopt};
         if (key == "fd") {
@@ -285,11 +304,16 @@ StdioTarget StdioTarget::from_json(const Json& json, const Path& path) {
 
 OrderedJson StdioTarget::to_json() const {
     switch (kind) {
-        case Kind::null: return "null";
-        case Kind::log: return "log";
-        case Kind::as_stdout: return "stdout";
-        case Kind::fd: return OrderedJson{{"fd", fd}};
-        case Kind::file: break;
+        case Kind::null:
+            return "null";
+        case Kind::log:
+            return "log";
+        case Kind::as_stdout:
+            return "stdout";
+        case Kind::fd:
+            return OrderedJson{{"fd", fd}};
+        case Kind::file:
+            break;
     }
     OrderedJson object{{"file", Bytes{path}.to_json()}};
     if (append) object["append"] = true;
@@ -299,10 +323,12 @@ OrderedJson StdioTarget::to_json() const {
 OrderedJson StdioTarget::schema() {
     OrderedJson file = object_with("file", Bytes::schema());
     file["properties"]["append"] = type("boolean");
-    return one_of({words({"null", "log", "stdout"}), object_with("fd", OrderedJson{{"type", "integer"}, {"minimum", 0}}), file});
+    return one_of({words({"null", "log", "stdout"}),
+                   object_with("fd", OrderedJson{{"type", "integer"}, {"minimum", 0}}), file});
 }
 
-// ---- OwnerRef, Selector -------------------------------------------------------------------------------------------
+// ---- OwnerRef, Selector
+// -------------------------------------------------------------------------------------------
 
 std::optional<std::int64_t> session_number(std::string_view text) {
     std::int64_t number = 0;
@@ -318,15 +344,20 @@ std::string session_text(std::int64_t number) {
 
 OwnerRef OwnerRef::from_json(const Json& json, const Path& path) {
     constexpr const char* k_expected =
-        "expected \"connection\", \"procd\", \"process\", {\"process\": id}, {\"session\": \"s7\"}, {\"pid\": N} or "
+        "expected \"connection\", \"procd\", \"process\", {\"process\": id}, {\"session\": \"s7\"}, "
+        "{\"pid\": N} or "
         "{\"pidfd\": i}";
     OwnerRef owner;
     if (json.is_string()) {
         const auto& word = json.get_ref<const std::string&>();
-        if (word == "connection") owner.kind = Kind::connection;
-        else if (word == "procd") owner.kind = Kind::procd;
-        else if (word == "process") owner.kind = Kind::enclosing;
-        else throw DecodeError(path, k_expected);
+        if (word == "connection")
+            owner.kind = Kind::connection;
+        else if (word == "procd")
+            owner.kind = Kind::procd;
+        else if (word == "process")
+            owner.kind = Kind::enclosing;
+        else
+            throw DecodeError(path, k_expected);
         return owner;
     }
     const auto [key, value] = only_member(json, path, k_expected);
@@ -352,13 +383,20 @@ OwnerRef OwnerRef::from_json(const Json& json, const Path& path) {
 
 OrderedJson OwnerRef::to_json() const {
     switch (kind) {
-        case Kind::connection: return "connection";
-        case Kind::procd: return "procd";
-        case Kind::enclosing: return "process";
-        case Kind::process: return OrderedJson{{"process", number}};
-        case Kind::session: return OrderedJson{{"session", session}};
-        case Kind::pid: return OrderedJson{{"pid", number}};
-        case Kind::pidfd: break;
+        case Kind::connection:
+            return "connection";
+        case Kind::procd:
+            return "procd";
+        case Kind::enclosing:
+            return "process";
+        case Kind::process:
+            return OrderedJson{{"process", number}};
+        case Kind::session:
+            return OrderedJson{{"session", session}};
+        case Kind::pid:
+            return OrderedJson{{"pid", number}};
+        case Kind::pidfd:
+            break;
     }
     return OrderedJson{{"pidfd", number}};
 }
@@ -381,9 +419,12 @@ Selector Selector::from_json(const Json& json, const Path& path) {
     } else if (json.is_object() && json.contains("name")) {
         for (const auto& [key, value] : json.items()) {
             const Path here{&path, key, std::nullopt};
-            if (key == "name") decode_text(value, selector.name, here);
-            else if (key != "owner") fail_unknown(path, key);
-            else if (!value.is_null()) selector.owner = OwnerRef::from_json(value, here);
+            if (key == "name")
+                decode_text(value, selector.name, here);
+            else if (key != "owner")
+                fail_unknown(path, key);
+            else if (!value.is_null())
+                selector.owner = OwnerRef::from_json(value, here);
         }
     } else {
         throw DecodeError(path, "expected an id, a name or {\"name\": …, \"owner\"?: …}");

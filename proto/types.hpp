@@ -11,7 +11,8 @@
 
 #include "proto/codec.hpp"
 
-// The values that messages are made of. Each spells itself on the wire (codec.hpp: SelfCoded) and describes itself
+// The values that messages are made of. Each spells itself on the wire (codec.hpp: SelfCoded) and describes
+// itself
 // (`static OrderedJson schema()`, JSON Schema draft 7).
 namespace procd::proto {
 
@@ -35,8 +36,8 @@ struct Seconds {
     bool operator==(const Seconds&) const = default;
 };
 
-// An environment: {"K": "V", …} or ["K=V", …]; kept as "K=V". Sent as an object where every entry is UTF-8 and no
-// name is there twice, else as an array.
+// An environment: {"K": "V", …} or ["K=V", …]; kept as "K=V". Sent as an object where every entry is UTF-8
+// and no name is there twice, else as an array.
 struct Environment {
     std::vector<std::string> entries;
 
@@ -56,8 +57,8 @@ struct Umask {
     bool operator==(const Umask&) const = default;
 };
 
-// {"nofile": [1024, 4096], "core": "unlimited", …}: name → [soft, hard], or one value for both. Names are those of
-// setrlimit(2) in lower case, without RLIMIT_.
+// {"nofile": [1024, 4096], "core": "unlimited", …}: name → [soft, hard], or one value for both. Names are
+// those of setrlimit(2) in lower case, without RLIMIT_.
 struct ResourceLimits {
     struct Limit {
         std::string name;
@@ -66,8 +67,8 @@ struct ResourceLimits {
     };
     static constexpr std::uint64_t k_unlimited = ~std::uint64_t{0};  // RLIM_INFINITY
     static constexpr std::array<std::string_view, 16> k_names{
-        "as",      "core",   "cpu",      "data", "fsize",  "locks",  "memlock",    "msgqueue",
-        "nice",    "nofile", "nproc",    "rss",  "rtprio", "rttime", "sigpending", "stack"};
+        "as",   "core",   "cpu",   "data", "fsize",  "locks",  "memlock",    "msgqueue",
+        "nice", "nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack"};
     std::vector<Limit> limits;
 
     static ResourceLimits from_json(const Json& json, const Path& path);
@@ -86,8 +87,9 @@ struct Signal {
     bool operator==(const Signal&) const = default;
 };
 
-// Where a standard stream goes: "null", "log", "stdout" (stderr only), {"fd": i}: the i-th descriptor that came with
-// the request, {"file": path, "append"?: bool}: opened by the child, relative to its cwd, as its user.
+// Where a standard stream goes: "null", "log", "stdout" (stderr only), {"fd": i}: the i-th descriptor that
+// came with the request, {"file": path, "append"?: bool}: opened by the child, relative to its cwd, as its
+// user.
 struct StdioTarget {
     enum class Kind { null, log, as_stdout, fd, file };
     Kind kind = Kind::null;

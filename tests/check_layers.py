@@ -63,6 +63,7 @@ LAYERS = [
     layer("daemon/loop/", "asio spdlog fmt", "daemon/loop/ daemon/api/ daemon/core/ daemon/sys/ proto/"),
     layer("daemon/options.", "os nlohmann spdlog fmt CLI11 libsystemd", "daemon/ proto/"),
     layer("daemon/main.", "os nlohmann spdlog fmt libsystemd", "daemon/ proto/"),
+    layer("daemon/start.", "os nlohmann spdlog fmt libsystemd", "daemon/ proto/"),
     layer("proto/", "nlohmann", "proto/"),
     layer("client/lib/", "os nlohmann", "client/lib/ proto/"),
     layer("client/procctl/", "os nlohmann CLI11", "client/ proto/"),

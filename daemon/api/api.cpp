@@ -24,14 +24,16 @@ const core::Caller& Call::caller() {
 
 Api::Api(core::Config config, Host& host) : host_(host), core_(config, *this), events_(host) {}
 
-bool Api::handle(const Peer& peer, const std::string& line, const std::vector<core::ResourcePtr>& descriptors) {
+bool Api::handle(const Peer& peer, const std::string& line,
+                 const std::vector<core::ResourcePtr>& descriptors) {
     auto parsed = proto::parse_request(line);
     if (const auto* bad = std::get_if<proto::BadRequest>(&parsed)) {
         if (bad->id) host_.send(peer.connection, proto::error_line(*bad->id, bad->error));
         return true;
     }
     auto& request = std::get<proto::Request>(parsed);
-    // A process whose start is not recorded yet speaks already: it has exec'd, and the record comes in a moment.
+    // A process whose start is not recorded yet speaks already: it has exec'd, and the record comes in a
+    // moment.
     if (core_.starting() > 0 && host_.runs_in_launch(peer.connection)) {
         held_by_launch_.insert(peer.connection);
         return false;
@@ -65,7 +67,8 @@ void Api::refuse_truncated(const Peer& peer, const std::string& line) {
     const auto* request = std::get_if<proto::Request>(&parsed);
     const std::string id = request ? request->id.value_or("") : "null";
     if (id.empty()) return;
-    const auto error = refuse(proto::ErrorKind::limit, "procd has no room for the descriptors of this request (EMFILE)");
+    const auto error =
+        refuse(proto::ErrorKind::limit, "procd has no room for the descriptors of this request (EMFILE)");
     host_.send(peer.connection, proto::error_line(id, error));
 }
 
@@ -82,7 +85,8 @@ void Api::connection_closed(core::ConnectionId connection) {
     starts_.erase(connection);
     held_.erase(connection);
     held_by_launch_.erase(connection);
-    if (const auto tokens = deferred_by_connection_.find(connection); tokens != deferred_by_connection_.end()) {
+    if (const auto tokens = deferred_by_connection_.find(connection);
+        tokens != deferred_by_connection_.end()) {
         for (const core::Token token : tokens->second) deferred_.erase(token);
         deferred_by_connection_.erase(tokens);
     }
@@ -91,7 +95,9 @@ void Api::connection_closed(core::ConnectionId connection) {
 
 void Api::happened(const core::Event& event) {
     host_.perform(core_.handle(event, host_.now()));
-    if (!std::holds_alternative<core::LaunchSucceeded>(event) && !std::holds_alternative<core::LaunchFailed>(event)) return;
+    if (!std::holds_alternative<core::LaunchSucceeded>(event) &&
+        !std::holds_alternative<core::LaunchFailed>(event))
+        return;
     for (const core::ConnectionId connection : std::exchange(held_by_launch_, {})) host_.resume(connection);
 }
 
@@ -102,7 +108,8 @@ std::vector<core::SessionId> Api::sessions_of(core::ConnectionId connection) con
     return held;
 }
 
-// ---- answers that come later --------------------------------------------------------------------------------------
+// ---- answers that come later
+// --------------------------------------------------------------------------------------
 
 core::Token Api::defer(const Call& call, Deferred deferred) {
     const core::Token token = next_token_++;
@@ -134,7 +141,8 @@ std::optional<Api::Deferred> Api::take(core::Token token) {
     if (found == deferred_.end()) return std::nullopt;
     Deferred deferred = std::move(found->second);
     deferred_.erase(found);
-    if (const auto tokens = deferred_by_connection_.find(deferred.connection); tokens != deferred_by_connection_.end()) {
+    if (const auto tokens = deferred_by_connection_.find(deferred.connection);
+        tokens != deferred_by_connection_.end()) {
         tokens->second.erase(token);
         if (tokens->second.empty()) deferred_by_connection_.erase(tokens);
     }
@@ -154,10 +162,12 @@ void Api::on_started(core::Token token, const core::Process& process, const core
     const auto deferred = take(token);
     if (failure) host_.log(wire_error(process, *failure).message);
     if (!deferred || !deferred->id) return;
-    if (failure) host_.send(deferred->connection, proto::error_line(*deferred->id, wire_error(process, *failure)));
+    if (failure)
+        host_.send(deferred->connection, proto::error_line(*deferred->id, wire_error(process, *failure)));
     else
-        host_.send(deferred->connection,
-                   proto::result_line(*deferred->id, proto::encode(process_object(core_, process, host_.now()))));
+        host_.send(
+            deferred->connection,
+            proto::result_line(*deferred->id, proto::encode(process_object(core_, process, host_.now()))));
 }
 
 void Api::on_waited(core::Token token, const std::vector<const core::Process*>& ended, bool timed_out) {

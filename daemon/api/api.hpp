@@ -15,23 +15,25 @@
 
 namespace procd::api {
 
-// From a request's line to its answer: parses, looks the method up in the one table (dispatch.cpp), checks the
-// permission, runs the handler, and remembers who is answered later.
+// From a request's line to its answer: parses, looks the method up in the one table (dispatch.cpp), checks
+// the permission, runs the handler, and remembers who is answered later.
 class Api final : public core::Listener {
   public:
     Api(core::Config config, Host& host);
 
     core::Supervisor& core() { return core_; }
 
-    // One request. Answers go out through Host::send. False: it looks at processes that this connection is still
-    // starting, and requests take effect in the order sent: nothing was done, offer it again after Host::resume.
+    // One request. Answers go out through Host::send. False: it looks at processes that this connection is
+    // still starting, and requests take effect in the order sent: nothing was done, offer it again after
+    // Host::resume.
     bool handle(const Peer& peer, const std::string& line, const std::vector<core::ResourcePtr>& descriptors);
     // A line that could not be taken whole: `error` is its answer.
     void refuse_line(const Peer& peer, const proto::WireError& error);
     // A request of whose descriptors the kernel dropped some: procd has no room for them.
     void refuse_truncated(const Peer& peer, const std::string& line);
     void connection_closed(core::ConnectionId connection);
-    // Whether an answer, events, or a process or session of its own is still to come or to keep for this connection.
+    // Whether an answer, events, or a process or session of its own is still to come or to keep for this
+    // connection.
     bool owes(core::ConnectionId connection) const;
     // The world, told to the core; what it decides is performed.
     void happened(const core::Event& event);
@@ -47,8 +49,10 @@ class Api final : public core::Listener {
 
     // core::Listener
     void on_change(core::EventType type, const core::Process& process) override;
-    void on_started(core::Token token, const core::Process& process, const core::LaunchFailure* failure) override;
-    void on_waited(core::Token token, const std::vector<const core::Process*>& ended, bool timed_out) override;
+    void on_started(core::Token token, const core::Process& process,
+                    const core::LaunchFailure* failure) override;
+    void on_waited(core::Token token, const std::vector<const core::Process*>& ended,
+                   bool timed_out) override;
 
   private:
     struct Deferred {
@@ -65,9 +69,9 @@ class Api final : public core::Listener {
     EventStream events_;
     std::map<core::Token, Deferred> deferred_;
     std::map<core::ConnectionId, std::set<core::Token>> deferred_by_connection_;
-    std::map<core::ConnectionId, std::size_t> starts_;    // of each connection, under way
-    std::set<core::ConnectionId> held_;                   // whose next request waits for them
-    std::set<core::ConnectionId> held_by_launch_;         // of processes that are not recorded as running yet
+    std::map<core::ConnectionId, std::size_t> starts_;  // of each connection, under way
+    std::set<core::ConnectionId> held_;                 // whose next request waits for them
+    std::set<core::ConnectionId> held_by_launch_;       // of processes that are not recorded as running yet
     core::Token next_token_ = 1;
 };
 

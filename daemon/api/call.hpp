@@ -26,9 +26,14 @@ struct Peer {
 
 // One request being answered: what its handler works with.
 struct Call {
-    Call(Api& api_, core::Supervisor& core_, Host& host_, Peer peer_, std::vector<core::ResourcePtr> descriptors_,
-         std::optional<std::string> id_)
-        : api(api_), core(core_), host(host_), peer(peer_), descriptors(std::move(descriptors_)), id(std::move(id_)),
+    Call(Api& api_, core::Supervisor& core_, Host& host_, Peer peer_,
+         std::vector<core::ResourcePtr> descriptors_, std::optional<std::string> id_)
+        : api(api_),
+          core(core_),
+          host(host_),
+          peer(peer_),
+          descriptors(std::move(descriptors_)),
+          id(std::move(id_)),
           now(host_.now()) {}
 
     Api& api;

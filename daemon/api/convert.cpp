@@ -28,19 +28,32 @@ proto::ErrorKind kind_of(core::RefusalKind kind) {
     using From = core::RefusalKind;
     using To = proto::ErrorKind;
     switch (kind) {
-        case From::bad_request: return To::bad_request;
-        case From::no_such_process: return To::no_such_process;
-        case From::ambiguous: return To::ambiguous;
-        case From::name_in_use: return To::name_in_use;
-        case From::already_started: return To::already_started;
-        case From::not_started: return To::not_started;
-        case From::still_running: return To::still_running;
-        case From::daemonic_no_children: return To::daemonic_no_children;
-        case From::owner_gone: return To::owner_gone;
-        case From::not_permitted: return To::not_permitted;
-        case From::deadlock: return To::deadlock;
-        case From::limit: return To::limit;
-        case From::shutting_down: return To::shutting_down;
+        case From::bad_request:
+            return To::bad_request;
+        case From::no_such_process:
+            return To::no_such_process;
+        case From::ambiguous:
+            return To::ambiguous;
+        case From::name_in_use:
+            return To::name_in_use;
+        case From::already_started:
+            return To::already_started;
+        case From::not_started:
+            return To::not_started;
+        case From::still_running:
+            return To::still_running;
+        case From::daemonic_no_children:
+            return To::daemonic_no_children;
+        case From::owner_gone:
+            return To::owner_gone;
+        case From::not_permitted:
+            return To::not_permitted;
+        case From::deadlock:
+            return To::deadlock;
+        case From::limit:
+            return To::limit;
+        case From::shutting_down:
+            return To::shutting_down;
     }
     return To::bad_request;
 }
@@ -48,7 +61,8 @@ proto::ErrorKind kind_of(core::RefusalKind kind) {
 proto::OwnerObject owner_object(const core::Process& process) {
     proto::OwnerObject owner;
     owner.kind = same<proto::OwnerKind>(process.owner.kind);
-    if (process.owner.kind == core::OwnerKind::process) owner.process = static_cast<std::int64_t>(process.owner.number);
+    if (process.owner.kind == core::OwnerKind::process)
+        owner.process = static_cast<std::int64_t>(process.owner.number);
     if (process.owner.kind == core::OwnerKind::session)
         owner.session = core::session_text(static_cast<core::SessionId>(process.owner.number));
     if (process.owner_facts.pid != 0) {
@@ -62,8 +76,10 @@ proto::OwnerObject owner_object(const core::Process& process) {
 proto::ResultObject result_object(const core::Ending& ending) {
     proto::ResultObject result;
     result.how = same<proto::How>(ending.exit.how);
-    if (ending.exit.how == core::How::signaled) result.signal = ending.exit.signal;
-    else if (ending.exit.how != core::How::lost) result.code = ending.exit.code;
+    if (ending.exit.how == core::How::signaled)
+        result.signal = ending.exit.signal;
+    else if (ending.exit.how != core::How::lost)
+        result.code = ending.exit.code;
     result.core = ending.exit.core;
     result.cause = same<proto::Cause>(ending.cause);
     result.leftovers = static_cast<std::int64_t>(ending.leftovers);
@@ -82,10 +98,11 @@ std::string rfc3339(core::Wall time) {
     const chrono::year_month_day date(day);
     const chrono::hh_mm_ss clock(chrono::floor<chrono::microseconds>(time - day));
     std::array<char, 64> text{};
-    std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ", static_cast<int>(date.year()),
-                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                  static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                  static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+    std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ",
+                  static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                  static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
+                  static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
+                  static_cast<int>(clock.subseconds().count()));
     return text.data();
 }
 
@@ -95,7 +112,8 @@ core::Duration duration(const proto::Seconds& seconds) {
         std::chrono::duration<double>(std::min(seconds.value, k_longest)));
 }
 
-proto::ProcessObject process_object(const core::Supervisor& core, const core::Process& process, core::Now now) {
+proto::ProcessObject process_object(const core::Supervisor& core, const core::Process& process,
+                                    core::Now now) {
     proto::ProcessObject object;
     object.id = process.id;
     object.name = process.name;
@@ -122,12 +140,13 @@ proto::ProcessObject process_object(const core::Supervisor& core, const core::Pr
     return object;
 }
 
-std::vector<proto::ProcessObject> process_objects(const core::Supervisor& core, const std::vector<core::ProcessId>& ids,
-                                                  core::Now now) {
+std::vector<proto::ProcessObject> process_objects(const core::Supervisor& core,
+                                                  const std::vector<core::ProcessId>& ids, core::Now now) {
     std::vector<proto::ProcessObject> objects;
     objects.reserve(ids.size());
     for (const core::ProcessId id : ids)
-        if (const core::Process* process = core.find(id)) objects.push_back(process_object(core, *process, now));
+        if (const core::Process* process = core.find(id))
+            objects.push_back(process_object(core, *process, now));
     return objects;
 }
 
@@ -148,28 +167,34 @@ proto::WireError wire_error(const core::Refusal& refusal) {
 
 proto::WireError wire_error(const core::Process& process, const core::LaunchFailure& failure) {
     const std::string& program = process.command.empty() ? process.name : process.command.front();
-    const std::string why = failure.killed ? "ended by a signal before it could" : std::generic_category().message(failure.error);
-    proto::WireError error =
-        refuse(proto::ErrorKind::exec_failed, "cannot start " + process.name + ": " + failure.stage + " " +
-                                                  (failure.stage == "chdir" ? process.cwd : program) + ": " + why);
+    const std::string why =
+        failure.killed ? "ended by a signal before it could" : std::generic_category().message(failure.error);
+    proto::WireError error = refuse(proto::ErrorKind::exec_failed,
+                                    "cannot start " + process.name + ": " + failure.stage + " " +
+                                        (failure.stage == "chdir" ? process.cwd : program) + ": " + why);
     error.details["stage"] = failure.stage;
     error.details["errno"] = failure.error;
     return error;
 }
 
-std::variant<core::OwnerKey, proto::WireError> owner_key(Call& call, const proto::OwnerRef& owner, const char* path) {
+std::variant<core::OwnerKey, proto::WireError> owner_key(Call& call, const proto::OwnerRef& owner,
+                                                         const char* path) {
     using Kind = proto::OwnerRef::Kind;
     const core::OwnerKey nobody{core::OwnerKind::pid, 0};
     switch (owner.kind) {
-        case Kind::connection: return core::OwnerKey{core::OwnerKind::connection, call.peer.connection};
+        case Kind::connection:
+            return core::OwnerKey{core::OwnerKind::connection, call.peer.connection};
         case Kind::procd:
-            return core::OwnerKey{core::OwnerKind::procd, call.host.self().uid == 0 ? call.peer.uid : call.host.self().uid};
+            return core::OwnerKey{core::OwnerKind::procd,
+                                  call.host.self().uid == 0 ? call.peer.uid : call.host.self().uid};
         case Kind::enclosing:
             if (!call.caller().enclosing)
                 return refuse(proto::ErrorKind::bad_request,
                               std::string(path) + ": \"process\" means the enclosing one, and there is none");
-            return core::OwnerKey{core::OwnerKind::process, static_cast<std::uint64_t>(*call.caller().enclosing)};
-        case Kind::process: return core::OwnerKey{core::OwnerKind::process, static_cast<std::uint64_t>(owner.number)};
+            return core::OwnerKey{core::OwnerKind::process,
+                                  static_cast<std::uint64_t>(*call.caller().enclosing)};
+        case Kind::process:
+            return core::OwnerKey{core::OwnerKind::process, static_cast<std::uint64_t>(owner.number)};
         case Kind::session: {
             const auto number = proto::session_number(owner.session);
             if (!number) return nobody;
@@ -181,12 +206,13 @@ std::variant<core::OwnerKey, proto::WireError> owner_key(Call& call, const proto
             call.watched.push_back(watched->number);
             return core::OwnerKey{core::OwnerKind::pid, watched->number};
         }
-        case Kind::pidfd: break;
+        case Kind::pidfd:
+            break;
     }
     const auto index = static_cast<std::size_t>(owner.number);
     if (index >= call.descriptors.size())
-        return refuse(proto::ErrorKind::bad_request,
-                      std::string(path) + ".pidfd: no descriptor " + std::to_string(index) + " came with the request");
+        return refuse(proto::ErrorKind::bad_request, std::string(path) + ".pidfd: no descriptor " +
+                                                         std::to_string(index) + " came with the request");
     const auto watched = call.host.watch_pidfd(call.descriptors[index]);
     if (!watched) return nobody;
     call.watched.push_back(watched->number);
@@ -227,9 +253,8 @@ std::variant<core::ProcessId, proto::WireError> resolve_one(Call& call, const pr
     return *found;
 }
 
-std::variant<std::vector<core::ProcessId>, proto::WireError> resolve_many(Call& call,
-                                                                          const std::vector<proto::Selector>& selectors,
-                                                                          core::Want want) {
+std::variant<std::vector<core::ProcessId>, proto::WireError> resolve_many(
+    Call& call, const std::vector<proto::Selector>& selectors, core::Want want) {
     std::vector<core::Selector> wanted;
     wanted.reserve(selectors.size());
     for (const proto::Selector& selector : selectors) {

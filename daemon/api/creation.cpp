@@ -15,8 +15,9 @@ proto::WireError bad(std::string message) {
 
 constexpr std::array k_stream_names{"params.stdio.stdin", "params.stdio.stdout", "params.stdio.stderr"};
 
-// What streams are where none is named: in a session its own; of an owning process what that got; else a log. An owning
-// process that is in a session got the session's; what it has there now may be a redirection of the moment.
+// What streams are where none is named: in a session its own; of an owning process what that got; else a log.
+// An owning process that is in a session got the session's; what it has there now may be a redirection of the
+// moment.
 void fill_default_stdio(Call& call, const core::OwnerKey& owner, core::LaunchSpec& spec) {
     const auto number = static_cast<std::int64_t>(owner.number);
     if (owner.kind == core::OwnerKind::session) {
@@ -38,7 +39,8 @@ std::variant<core::StreamTarget, proto::WireError> target_of(Call& call, const p
     using Kind = proto::StdioTarget::Kind;
     const std::string path = k_stream_names[stream];
     switch (wanted.kind) {
-        case Kind::null: return core::ToNull{};
+        case Kind::null:
+            return core::ToNull{};
         case Kind::log:
             if (stream == 0) return bad(path + ": a log cannot be read from");
             return core::ToLog{};
@@ -50,14 +52,15 @@ std::variant<core::StreamTarget, proto::WireError> target_of(Call& call, const p
             if (auto* error = std::get_if<proto::WireError>(&descriptor)) return std::move(*error);
             return core::ToDescriptor{std::get<core::ResourcePtr>(descriptor)};
         }
-        case Kind::file: break;
+        case Kind::file:
+            break;
     }
     if (stream == 0 && wanted.append) return bad(path + ".append: is for stdout and stderr");
     return core::ToFile{wanted.path, wanted.append};
 }
 
-std::optional<proto::WireError> fill_stdio(Call& call, const proto::CreateParams& params, const core::OwnerKey& owner,
-                                           core::LaunchSpec& spec) {
+std::optional<proto::WireError> fill_stdio(Call& call, const proto::CreateParams& params,
+                                           const core::OwnerKey& owner, core::LaunchSpec& spec) {
     fill_default_stdio(call, owner, spec);
     if (!params.stdio) return std::nullopt;
     const std::array wanted{&params.stdio->in, &params.stdio->out, &params.stdio->err};
@@ -72,7 +75,8 @@ std::optional<proto::WireError> fill_stdio(Call& call, const proto::CreateParams
 }
 
 // The caller's limits, with those that were asked for; nobody but root raises a hard one.
-std::optional<proto::WireError> fill_limits(Call& call, const proto::CreateParams& params, core::LaunchSpec& spec) {
+std::optional<proto::WireError> fill_limits(Call& call, const proto::CreateParams& params,
+                                            core::LaunchSpec& spec) {
     spec.limits = call.host.limits(call.peer.connection);
     if (!params.rlimits) return std::nullopt;
     for (const auto& wanted : params.rlimits->limits) {
@@ -92,21 +96,24 @@ std::optional<proto::WireError> fill_limits(Call& call, const proto::CreateParam
     return std::nullopt;
 }
 
-std::optional<proto::WireError> fill_identity(Call& call, const proto::CreateParams& params, core::LaunchSpec& spec) {
+std::optional<proto::WireError> fill_identity(Call& call, const proto::CreateParams& params,
+                                              core::LaunchSpec& spec) {
     auto identity = call.host.identity(call.peer.connection);
-    if (const auto* why = std::get_if<std::string>(&identity)) return refuse(proto::ErrorKind::not_permitted, *why);
+    if (const auto* why = std::get_if<std::string>(&identity))
+        return refuse(proto::ErrorKind::not_permitted, *why);
     spec.identity = std::move(std::get<core::Identity>(identity));
     if (!params.user) return std::nullopt;
     if (call.peer.uid != 0 || call.host.self().uid != 0)
-        return refuse(proto::ErrorKind::not_permitted, "params.user: is for root, at a procd that runs as root");
+        return refuse(proto::ErrorKind::not_permitted,
+                      "params.user: is for root, at a procd that runs as root");
     auto user = call.host.user(*params.user);
     if (!user) return bad("params.user: there is no user " + *params.user);
     spec.identity = std::move(*user);
     return std::nullopt;
 }
 
-std::optional<proto::WireError> fill_spec(Call& call, const proto::CreateParams& params, const core::OwnerKey& owner,
-                                          core::LaunchSpec& spec) {
+std::optional<proto::WireError> fill_spec(Call& call, const proto::CreateParams& params,
+                                          const core::OwnerKey& owner, core::LaunchSpec& spec) {
     if (params.command.empty()) return bad("params.command: is empty");
     for (const proto::Bytes& word : params.command) spec.command.push_back(word.value);
     if (params.cwd) {
@@ -132,14 +139,17 @@ std::optional<proto::WireError> fill_spec(Call& call, const proto::CreateParams&
 
 }  // namespace
 
-std::variant<core::ResourcePtr, proto::WireError> descriptor_at(Call& call, std::size_t index, const std::string& path) {
+std::variant<core::ResourcePtr, proto::WireError> descriptor_at(Call& call, std::size_t index,
+                                                                const std::string& path) {
     if (index < call.descriptors.size()) return call.descriptors[index];
     return bad(path + ": no descriptor " + std::to_string(index) + " came with the request");
 }
 
 std::variant<core::OwnerChoice, proto::WireError> choose_owner(Call& call, const proto::OwnerRef& owner) {
     using Kind = proto::OwnerRef::Kind;
-    const auto gone = [](const std::string& who) { return refuse(proto::ErrorKind::owner_gone, who + " has ended"); };
+    const auto gone = [](const std::string& who) {
+        return refuse(proto::ErrorKind::owner_gone, who + " has ended");
+    };
 
     if (owner.kind == Kind::pid || owner.kind == Kind::pidfd) {
         std::optional<Watched> watched;
@@ -150,13 +160,15 @@ std::variant<core::OwnerChoice, proto::WireError> choose_owner(Call& call, const
         } else {
             auto pidfd = descriptor_at(call, static_cast<std::size_t>(owner.number), "params.owner.pidfd");
             if (auto* error = std::get_if<proto::WireError>(&pidfd)) return std::move(*error);
-            if (!call.host.is_pidfd(std::get<core::ResourcePtr>(pidfd))) return bad("params.owner.pidfd: is no pidfd");
+            if (!call.host.is_pidfd(std::get<core::ResourcePtr>(pidfd)))
+                return bad("params.owner.pidfd: is no pidfd");
             watched = call.host.watch_pidfd(std::get<core::ResourcePtr>(pidfd));
         }
         if (!watched) return gone(who);
         call.watched.push_back(watched->number);
         if (!core::visible(call.caller(), watched->uid))
-            return refuse(proto::ErrorKind::not_permitted, "an owner must be the caller's own: " + who + " is not");
+            return refuse(proto::ErrorKind::not_permitted,
+                          "an owner must be the caller's own: " + who + " is not");
         return core::OwnerChoice{{core::OwnerKind::pid, watched->number}, watched->facts};
     }
 
@@ -166,16 +178,19 @@ std::variant<core::OwnerChoice, proto::WireError> choose_owner(Call& call, const
     switch (choice.key.kind) {
         case core::OwnerKind::connection:
             choice.facts = call.host.peer(call.peer.connection);
-            if (!call.host.watch_peer(call.peer.connection)) return gone("the program that opened this connection");
+            if (!call.host.watch_peer(call.peer.connection))
+                return gone("the program that opened this connection");
             break;
         case core::OwnerKind::process: {
             const core::Process* process = call.core.find(static_cast<core::ProcessId>(choice.key.number));
             if (process) choice.facts = {process->pid, process->name};
             break;
         }
-        case core::OwnerKind::pid: return gone("session " + owner.session);  // no such session
+        case core::OwnerKind::pid:
+            return gone("session " + owner.session);  // no such session
         case core::OwnerKind::session:
-        case core::OwnerKind::procd: break;
+        case core::OwnerKind::procd:
+            break;
     }
     return choice;
 }

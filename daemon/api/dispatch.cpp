@@ -13,7 +13,7 @@ namespace procd::api {
 namespace {
 
 enum class Permission {
-    anyone,         // of those who may speak to this procd at all; handlers see only the caller's own processes
+    anyone,  // of those who may speak to this procd at all; handlers see only the caller's own processes
     administrator,  // root and procd's own user
 };
 
@@ -105,10 +105,12 @@ RawAnswer dispatch(Call& call, const std::string& method, const proto::Json& par
         return refuse(proto::ErrorKind::no_such_method, "no such method: " + method.substr(0, k_shown));
     }
     if (!may_call(call, found->permission))
-        return refuse(proto::ErrorKind::not_permitted, "user " + std::to_string(call.peer.uid) + " may not " + method);
+        return refuse(proto::ErrorKind::not_permitted,
+                      "user " + std::to_string(call.peer.uid) + " may not " + method);
     RawAnswer answer = found->run(call, params);
     if (found->nature != Nature::acts && found->nature != Nature::acts_after) return answer;
-    std::string text = method + " for uid " + std::to_string(call.peer.uid) + ", pid " + std::to_string(call.peer.pid);
+    std::string text =
+        method + " for uid " + std::to_string(call.peer.uid) + ", pid " + std::to_string(call.peer.pid);
     if (!call.about.empty()) text += ": " + call.about;
     if (const auto* error = std::get_if<proto::WireError>(&answer)) text += ": refused: " + error->message;
     call.host.log(text);

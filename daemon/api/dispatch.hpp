@@ -12,7 +12,8 @@ namespace procd::api {
 
 using RawAnswer = std::variant<proto::OrderedJson, proto::WireError, Later>;
 
-// Finds the method in the one table, checks that this peer may call it, decodes the parameters, runs the handler.
+// Finds the method in the one table, checks that this peer may call it, decodes the parameters, runs the
+// handler.
 RawAnswer dispatch(Call& call, const std::string& method, const proto::Json& params);
 
 std::vector<std::string> method_names();

@@ -12,7 +12,8 @@ void EventStream::publish(const core::Supervisor& core, core::EventType type, co
     ++seq_;
     if (!wanted_) return;
     const core::Now now = host_.now();
-    const proto::EventParams params{seq_, rfc3339(now.wall), wire_event(type), process_object(core, process, now)};
+    const proto::EventParams params{seq_, rfc3339(now.wall), wire_event(type),
+                                    process_object(core, process, now)};
     kept_.push_back({seq_, process.uid, proto::notification_line("event", proto::encode(params))});
     if (kept_.size() > k_kept) kept_.pop_front();
     for (auto subscriber = subscribers_.begin(); subscriber != subscribers_.end();) {

@@ -12,8 +12,8 @@
 
 namespace procd::api {
 
-// Numbers every change, and tells it to those who subscribed and may see it. From the first subscription on it keeps
-// the newest events, for `since`.
+// Numbers every change, and tells it to those who subscribed and may see it. From the first subscription on
+// it keeps the newest events, for `since`.
 class EventStream {
   public:
     static constexpr std::size_t k_kept = 1024;

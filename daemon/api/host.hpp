@@ -56,18 +56,20 @@ class Host {
     virtual std::optional<Watched> watch_pid(std::int64_t pid) = 0;
     virtual std::optional<Watched> watch_pidfd(const core::ResourcePtr& pidfd) = 0;
     virtual bool is_pidfd(const core::ResourcePtr& descriptor) const = 0;
-    // Looks whether the main has ended this very moment, and tells MainExited if so: whoever saw its sentinel readable
-    // finds the exit code.
+    // Looks whether the main has ended this very moment, and tells MainExited if so: whoever saw its sentinel
+    // readable finds the exit code.
     virtual void refresh(core::ProcessId process) = 0;
     // Nothing belongs to a watched process (any more): its end need not be told.
     virtual void rest_watch(std::uint64_t number) = 0;
     // Whether the peer is, or descends from, a child that is being started.
     virtual bool runs_in_launch(core::ConnectionId connection) = 0;
-    // A descriptor that is readable once the process's main has ended, and stays so. Null: out of descriptors.
+    // A descriptor that is readable once the process's main has ended, and stays so. Null: out of
+    // descriptors.
     virtual core::ResourcePtr sentinel(core::ProcessId process) = 0;
 
     // ---- answers ----
-    virtual void send(core::ConnectionId connection, std::string line, core::ResourcePtr descriptor = nullptr) = 0;
+    virtual void send(core::ConnectionId connection, std::string line,
+                      core::ResourcePtr descriptor = nullptr) = 0;
     // An event line. False where the reader is too slow for it: nothing was queued.
     virtual bool send_event(core::ConnectionId connection, const std::string& line) = 0;
     // A request that was put off can be offered again.

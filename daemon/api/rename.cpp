@@ -5,7 +5,8 @@
 namespace procd::api {
 
 AnswerTo<proto::Rename> rename(Call& call, const proto::RenameParams& params) {
-    const auto problem = params.name.empty() ? std::optional<std::string>("is empty") : core::name_problem(params.name);
+    const auto problem =
+        params.name.empty() ? std::optional<std::string>("is empty") : core::name_problem(params.name);
     if (problem) return refuse(proto::ErrorKind::bad_request, "params.name: " + *problem);
     const auto id = resolve_one(call, params.process);
     if (const auto* error = std::get_if<proto::WireError>(&id)) return *error;

@@ -7,7 +7,8 @@ AnswerTo<proto::Sentinel> sentinel(Call& call, const proto::OneProcess& params) 
     const auto id = resolve_one(call, params.process);
     if (const auto* error = std::get_if<proto::WireError>(&id)) return *error;
     const core::Process* process = call.core.find(std::get<core::ProcessId>(id));
-    if (process->state() == core::State::initial) return refuse(proto::ErrorKind::not_started, "process not started");
+    if (process->state() == core::State::initial)
+        return refuse(proto::ErrorKind::not_started, "process not started");
     call.reply_descriptor = call.host.sentinel(process->id);
     if (!call.reply_descriptor) return refuse(proto::ErrorKind::limit, "procd is out of descriptors");
     return proto::SentinelResult{0};

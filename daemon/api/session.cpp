@@ -9,7 +9,8 @@ namespace procd::api {
 namespace {
 
 // A session's stream is a descriptor that came with the request, or nothing (a log for each process).
-std::variant<core::ResourcePtr, proto::WireError> stream(Call& call, const std::optional<proto::StdioTarget>& target,
+std::variant<core::ResourcePtr, proto::WireError> stream(Call& call,
+                                                         const std::optional<proto::StdioTarget>& target,
                                                          const std::string& path) {
     if (!target || target->kind == proto::StdioTarget::Kind::log) return core::ResourcePtr{};
     if (target->kind == proto::StdioTarget::Kind::fd) return descriptor_at(call, target->fd, path + ".fd");
@@ -36,7 +37,8 @@ AnswerTo<proto::Session> session(Call& call, const proto::SessionParams& params)
     }
     if (!call.host.watch_peer(call.peer.connection))
         return refuse(proto::ErrorKind::owner_gone, "the program that opened this connection has ended");
-    const auto id = call.core.open_session(call.caller(), name, call.host.peer(call.peer.connection), streams[0], streams[1]);
+    const auto id = call.core.open_session(call.caller(), name, call.host.peer(call.peer.connection),
+                                           streams[0], streams[1]);
     if (!id) return wire_error(id.refusal());
     return proto::SessionResult{core::session_text(*id)};
 }

@@ -9,11 +9,13 @@ AnswerTo<proto::Set> set(Call& call, const proto::SetParams& params) {
     if (const auto* error = std::get_if<proto::WireError>(&found)) return *error;
     const auto id = std::get<core::ProcessId>(found);
     if (params.daemon)
-        if (const auto problem = call.core.daemon_problem(call.caller(), id, *params.daemon)) return wire_error(*problem);
+        if (const auto problem = call.core.daemon_problem(call.caller(), id, *params.daemon))
+            return wire_error(*problem);
     if (params.owner) {
         auto owner = choose_owner(call, *params.owner);
         if (auto* error = std::get_if<proto::WireError>(&owner)) return std::move(*error);
-        const auto moved = call.core.set_owner(call.caller(), id, std::get<core::OwnerChoice>(owner), call.actions);
+        const auto moved =
+            call.core.set_owner(call.caller(), id, std::get<core::OwnerChoice>(owner), call.actions);
         if (!moved) return wire_error(moved.refusal());
     }
     if (params.daemon)

@@ -6,7 +6,8 @@
 namespace procd::api {
 namespace {
 
-Answer<proto::ProcessesResult> send(Call& call, const std::vector<proto::Selector>& processes, int number, bool tree) {
+Answer<proto::ProcessesResult> send(Call& call, const std::vector<proto::Selector>& processes, int number,
+                                    bool tree) {
     const auto found = resolve_many(call, processes);
     if (const auto* error = std::get_if<proto::WireError>(&found)) return *error;
     const auto& ids = std::get<std::vector<core::ProcessId>>(found);

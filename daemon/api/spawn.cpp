@@ -9,8 +9,8 @@ AnswerTo<proto::Spawn> spawn(Call& call, const proto::CreateParams& params) {
     auto creation = creation_from(call, params);
     if (auto* error = std::get_if<proto::WireError>(&creation)) return std::move(*error);
     const core::Token token = call.api.defer_process(call);
-    const auto id =
-        call.core.spawn(call.caller(), std::move(std::get<core::Creation>(creation)), token, call.now, call.actions);
+    const auto id = call.core.spawn(call.caller(), std::move(std::get<core::Creation>(creation)), token,
+                                    call.now, call.actions);
     if (id) {
         call.about = std::to_string(*id) + " (" + call.core.find(*id)->name + ")";
         return Later{};

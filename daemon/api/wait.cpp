@@ -12,8 +12,8 @@ AnswerTo<proto::Wait> wait(Call& call, const proto::WaitParams& params) {
     std::optional<core::Duration> timeout;
     if (params.timeout) timeout = duration(*params.timeout);
     const core::Token token = call.api.defer_wait(call, std::nullopt);
-    const auto waiting = call.core.wait(call.caller(), std::get<std::vector<core::ProcessId>>(found), mode, timeout,
-                                        token, call.now, call.actions);
+    const auto waiting = call.core.wait(call.caller(), std::get<std::vector<core::ProcessId>>(found), mode,
+                                        timeout, token, call.now, call.actions);
     if (waiting) return Later{};
     call.api.forget_deferred(token);
     return wire_error(waiting.refusal());

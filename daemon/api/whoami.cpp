@@ -5,7 +5,8 @@ namespace procd::api {
 
 AnswerTo<proto::Whoami> whoami(Call& call, const proto::Nothing&) {
     proto::WhoamiResult result;
-    const core::Process* process = call.caller().enclosing ? call.core.find(*call.caller().enclosing) : nullptr;
+    const core::Process* process =
+        call.caller().enclosing ? call.core.find(*call.caller().enclosing) : nullptr;
     if (process && core::visible(call.caller(), process->uid)) {
         result.process = process_object(call.core, *process, call.now);
         if (process->owner.kind == core::OwnerKind::session) result.session = result.process->owner.session;

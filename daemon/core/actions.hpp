@@ -24,7 +24,8 @@ struct Launch {
 struct AbandonLaunch {
     ProcessId id;
 };
-// One signal to the main, or to the whole tree (main first, then the rest in passes). resume: SIGCONT after it.
+// One signal to the main, or to the whole tree (main first, then the rest in passes). resume: SIGCONT after
+// it.
 struct SendSignal {
     ProcessId id;
     int signal;

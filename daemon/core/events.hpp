@@ -36,15 +36,15 @@ struct OwnerEnded {
 struct ConnectionClosed {
     ConnectionId connection;
 };
-// procd is told to stop: SIGTERM, SIGINT, SIGHUP. A second one does not wait for non-daemons, a third one not for
-// anybody's grace.
+// procd is told to stop: SIGTERM, SIGINT, SIGHUP. A second one does not wait for non-daemons, a third one not
+// for anybody's grace.
 struct StopSignal {
     int signal;
 };
 // A deadline may have passed.
 struct Tick {};
 
-using Event = std::variant<LaunchSucceeded, LaunchFailed, MainExited, TreeCounted, OwnerEnded, ConnectionClosed,
-                           StopSignal, Tick>;
+using Event = std::variant<LaunchSucceeded, LaunchFailed, MainExited, TreeCounted, OwnerEnded,
+                           ConnectionClosed, StopSignal, Tick>;
 
 }  // namespace procd::core

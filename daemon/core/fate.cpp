@@ -14,11 +14,16 @@ std::string seconds(Duration duration) {
 
 std::string who_ended_it(const Process& process, Cause cause) {
     switch (cause) {
-        case Cause::self: return "by itself";
-        case Cause::client: return "by a client";
-        case Cause::owner: return "its owner " + describe(process.owner, process.owner_facts) + " ended";
-        case Cause::shutdown: return "procd stopped";
-        case Cause::limit: return "it reached a limit";
+        case Cause::self:
+            return "by itself";
+        case Cause::client:
+            return "by a client";
+        case Cause::owner:
+            return "its owner " + describe(process.owner, process.owner_facts) + " ended";
+        case Cause::shutdown:
+            return "procd stopped";
+        case Cause::limit:
+            return "it reached a limit";
     }
     return {};
 }
@@ -37,7 +42,8 @@ std::string past(const Process& process) {
 std::string Supervisor::fate(const Process& process) const {
     if (process.exited()) return past(process);
     if (process.life.phase() == Phase::kept)
-        return "ended; " + std::to_string(process.life.leftovers()) + " left behind, kept until its owner ends";
+        return "ended; " + std::to_string(process.life.leftovers()) +
+               " left behind, kept until its owner ends";
     if (process.ending && process.ending->leftovers > 0)
         return "ended; " + std::to_string(process.ending->leftovers) + " left behind, being ended";
     if (process.life.end_wanted())
@@ -46,12 +52,15 @@ std::string Supervisor::fate(const Process& process) const {
     const bool daemon = process.daemon;
     switch (process.owner.kind) {
         case OwnerKind::procd:
-            return daemon ? "ends when procd stops"
-                          : "runs to its own end; a stopping procd waits " + seconds(config_.drain) + " for it";
-        case OwnerKind::session: return daemon ? "ends when " + owner + " ends" : owner + " waits for it";
+            return daemon
+                       ? "ends when procd stops"
+                       : "runs to its own end; a stopping procd waits " + seconds(config_.drain) + " for it";
+        case OwnerKind::session:
+            return daemon ? "ends when " + owner + " ends" : owner + " waits for it";
         case OwnerKind::connection:
         case OwnerKind::process:
-        case OwnerKind::pid: break;
+        case OwnerKind::pid:
+            break;
     }
     return (daemon ? "ends when " : "runs on when ") + owner + " ends";
 }
@@ -60,9 +69,12 @@ std::optional<int> Process::exitcode() const {
     if (!ending) return std::nullopt;
     switch (ending->exit.how) {
         case How::exited:
-        case How::exec_failed: return ending->exit.code;
-        case How::signaled: return -ending->exit.signal;
-        case How::lost: break;
+        case How::exec_failed:
+            return ending->exit.code;
+        case How::signaled:
+            return -ending->exit.signal;
+        case How::lost:
+            break;
     }
     return std::nullopt;
 }

@@ -13,8 +13,8 @@ namespace procd::core {
 
 // Where a standard stream of the child goes.
 struct ToNull {};
-struct ToLog {};         // a file of its own, which the child writes itself
-struct ToStdout {};      // stderr: wherever stdout goes
+struct ToLog {};     // a file of its own, which the child writes itself
+struct ToStdout {};  // stderr: wherever stdout goes
 struct ToDescriptor {
     ResourcePtr descriptor;
 };
@@ -31,7 +31,8 @@ struct ResourceLimit {
     bool inherited = true;  // the caller's own: where procd may not go that high, as high as it may
 };
 
-// Who the child is to be: the caller, by kernel facts, or the user that root named. Only a procd of root's becomes it.
+// Who the child is to be: the caller, by kernel facts, or the user that root named. Only a procd of root's
+// becomes it.
 struct Identity {
     std::uint32_t uid = 0, gid = 0;
     std::vector<std::uint32_t> groups;
@@ -46,8 +47,9 @@ struct LaunchSpec {
     unsigned umask = 022;
     std::vector<ResourceLimit> limits;
     std::array<StreamTarget, 3> stdio{ToNull{}, ToLog{}, ToLog{}};
-    std::array<std::optional<SessionId>, 3> streams_of;  // the session that gave a stream, and lends it to children
-    std::vector<ResourcePtr> descriptors;                // land at 3, 4, …
+    std::array<std::optional<SessionId>, 3>
+        streams_of;                        // the session that gave a stream, and lends it to children
+    std::vector<ResourcePtr> descriptors;  // land at 3, 4, …
     Identity identity;
 };
 

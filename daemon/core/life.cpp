@@ -7,13 +7,17 @@ namespace procd::core {
 State Life::state() const {
     switch (phase_) {
         case Phase::initial:
-        case Phase::starting: return State::initial;
-        case Phase::running: return State::running;
+        case Phase::starting:
+            return State::initial;
+        case Phase::running:
+            return State::running;
         case Phase::lingering:
         case Phase::kept:
         case Phase::ending:
-        case Phase::killing: return State::stopping;
-        case Phase::exited: break;
+        case Phase::killing:
+            return State::stopping;
+        case Phase::exited:
+            break;
     }
     return State::exited;
 }
@@ -52,7 +56,8 @@ Steps Life::terminate(Mono now, std::optional<Duration> grace) {
     const Mono by = now + grace.value_or(grace_);
     switch (phase_) {
         case Phase::initial:
-        case Phase::exited: return {};
+        case Phase::exited:
+            return {};
         case Phase::starting:
             deadline_ = end_wanted_ && deadline_ ? std::min(*deadline_, by) : by;
             end_wanted_ = true;
@@ -60,10 +65,12 @@ Steps Life::terminate(Mono now, std::optional<Duration> grace) {
         case Phase::ending:
             deadline_ = std::min(deadline_.value_or(by), by);
             return {Step::terminate};
-        case Phase::killing: return {};
+        case Phase::killing:
+            return {};
         case Phase::running:
         case Phase::lingering:
-        case Phase::kept: break;
+        case Phase::kept:
+            break;
     }
     end_wanted_ = true;
     deadline_ = by;
@@ -79,7 +86,8 @@ Steps Life::hurry(Mono now) {
 Steps Life::kill(Mono now) {
     switch (phase_) {
         case Phase::initial:
-        case Phase::exited: return {};
+        case Phase::exited:
+            return {};
         case Phase::starting:
             end_wanted_ = kill_wanted_ = true;
             retry_later(now);
@@ -88,14 +96,16 @@ Steps Life::kill(Mono now) {
         case Phase::lingering:
         case Phase::kept:
         case Phase::ending:
-        case Phase::killing: break;
+        case Phase::killing:
+            break;
     }
     end_wanted_ = true;
     return kill_now(now);
 }
 
 Steps Life::counted(Mono now, std::size_t rest) {
-    if (main_alive_ || phase_ == Phase::initial || phase_ == Phase::starting || phase_ == Phase::exited) return {};
+    if (main_alive_ || phase_ == Phase::initial || phase_ == Phase::starting || phase_ == Phase::exited)
+        return {};
     if (rest == 0) {
         finish();
         return {};
@@ -123,12 +133,15 @@ Steps Life::expired(Mono now) {
             linger_over_ = true;
             deadline_.reset();
             return {Step::count};
-        case Phase::ending: return kill_now(now);
-        case Phase::killing: return kill_now(now);
+        case Phase::ending:
+            return kill_now(now);
+        case Phase::killing:
+            return kill_now(now);
         case Phase::initial:
         case Phase::running:
         case Phase::kept:
-        case Phase::exited: break;
+        case Phase::exited:
+            break;
     }
     deadline_.reset();
     return {};

@@ -5,8 +5,8 @@
 
 #include "daemon/core/types.hpp"
 
-// One process's life as a total state machine. It knows no names, owners or clients, and does nothing itself: each
-// input answers with the steps to take.
+// One process's life as a total state machine. It knows no names, owners or clients, and does nothing itself:
+// each input answers with the steps to take.
 //
 //   initial ──start──▶ starting ──spawned──▶ running ──main exits──▶ lingering ──200 ms──▶ ending (or kept)
 //                          │                    │                        │
@@ -14,9 +14,10 @@
 //                          ▼                    ▼                        ▼
 //                       exited              ending ──grace──▶ killing ─▶ exited
 //
-// starting: a spawner thread is in clone3; an end that is asked for meanwhile is remembered and begins when the child
-//   has exec'd, so that SIGTERM never hits a half-made child; a child that hangs there is abandoned by a kill or after
-//   the grace.
+// starting: a spawner thread is in clone3; an end that is asked for meanwhile is remembered and begins when
+// the child
+//   has exec'd, so that SIGTERM never hits a half-made child; a child that hangs there is abandoned by a kill
+//   or after the grace.
 // ending:  SIGTERM was sent to the tree, the grace runs; also after the main's end.
 // killing: SIGKILL was sent; repeated, since a fork may be under way.
 // lingering: the main ended by itself and what it left has a moment to go by itself.

@@ -7,8 +7,8 @@ namespace {
 
 constexpr std::size_t k_max_name_bytes = 255;
 
-// Whether the class that starts behind '[' takes c; `rest` becomes what follows the ']'. A '[' without its ']' is
-// an ordinary character: false with `rest` unchanged.
+// Whether the class that starts behind '[' takes c; `rest` becomes what follows the ']'. A '[' without its
+// ']' is an ordinary character: false with `rest` unchanged.
 bool class_matches(std::string_view pattern, char c, std::string_view& rest, bool& closed) {
     std::size_t i = 0;
     const bool negated = i < pattern.size() && (pattern[i] == '!' || pattern[i] == '^');
@@ -17,7 +17,8 @@ bool class_matches(std::string_view pattern, char c, std::string_view& rest, boo
     const std::size_t first = i;
     for (; i < pattern.size() && (pattern[i] != ']' || i == first); ++i) {
         if (i + 2 < pattern.size() && pattern[i + 1] == '-' && pattern[i + 2] != ']') {
-            const auto low = static_cast<unsigned char>(pattern[i]), high = static_cast<unsigned char>(pattern[i + 2]);
+            const auto low = static_cast<unsigned char>(pattern[i]),
+                       high = static_cast<unsigned char>(pattern[i + 2]);
             const auto value = static_cast<unsigned char>(c);
             found = found || (low <= value && value <= high);
             i += 2;
@@ -57,7 +58,8 @@ std::optional<std::string> name_problem(std::string_view name) {
         if (static_cast<unsigned char>(name[i]) == 0xc2 && static_cast<unsigned char>(name[i + 1]) < 0xa0)
             return "a name has no control characters";
     const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-    if (!name.empty() && std::all_of(name.begin(), name.end(), is_digit)) return "a name is not all digits: that is an id";
+    if (!name.empty() && std::all_of(name.begin(), name.end(), is_digit))
+        return "a name is not all digits: that is an id";
     return std::nullopt;
 }
 

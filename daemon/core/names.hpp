@@ -6,8 +6,8 @@
 
 namespace procd::core {
 
-// Why a name cannot be given: empty is not (it counts as absent), 255 bytes, UTF-8, no control characters, not all
-// digits (that is an id).
+// Why a name cannot be given: empty is not (it counts as absent), 255 bytes, UTF-8, no control characters,
+// not all digits (that is an id).
 std::optional<std::string> name_problem(std::string_view name);
 
 // Shell-like: *, ?, [abc], [a-z], [!x], \ escapes. On bytes.

@@ -11,8 +11,9 @@ namespace procd::core {
 
 enum class OwnerKind { connection, session, process, pid, procd };
 
-// Which owner. number: the connection, session or process; for pid the number of the watch that the loop keeps on it
-// (a pid alone may be used again); for procd the user, since each user's processes are counted by themselves.
+// Which owner. number: the connection, session or process; for pid the number of the watch that the loop
+// keeps on it (a pid alone may be used again); for procd the user, since each user's processes are counted by
+// themselves.
 struct OwnerKey {
     OwnerKind kind = OwnerKind::procd;
     std::uint64_t number = 0;

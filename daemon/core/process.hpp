@@ -30,21 +30,21 @@ struct Process {
     KillMode kill_mode = KillMode::group;
     std::vector<std::string> command;
     std::string cwd;
-    std::shared_ptr<const LaunchSpec> spec;  // until started
+    std::shared_ptr<const LaunchSpec> spec;              // until started
     std::array<std::optional<SessionId>, 3> streams_of;  // whose streams it got
-    std::int64_t pid = 0;                    // 0 before start
+    std::int64_t pid = 0;                                // 0 before start
     std::optional<std::string> log;
     Wall created;
     std::optional<Wall> started, ended;
     Mono started_mono, ended_mono;
-    std::optional<Ending> ending;  // once the main was reaped, or the launch failed
-    std::optional<Cause> end_cause;  // who asked for the end first
-    std::set<int> signals_sent;      // by clients
+    std::optional<Ending> ending;                       // once the main was reaped, or the launch failed
+    std::optional<Cause> end_cause;                     // who asked for the end first
+    std::set<int> signals_sent;                         // by clients
     std::vector<std::pair<int, bool>> signals_pending;  // {signal, tree}, sent while it was starting
     State announced = State::initial;                   // the newest state that was published
-    std::optional<Token> start_token;  // who waits for the start
-    bool spawn = false;                // a failed start leaves no record
-    std::set<Token> waiters;           // pending waits that name it; such a record is never evicted
+    std::optional<Token> start_token;                   // who waits for the start
+    bool spawn = false;                                 // a failed start leaves no record
+    std::set<Token> waiters;  // pending waits that name it; such a record is never evicted
 
     State state() const { return life.state(); }
     bool alive() const { return life.main_alive(); }

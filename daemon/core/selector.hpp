@@ -16,14 +16,14 @@ class Supervisor;
 struct Caller {
     ConnectionId connection = 0;
     UserId uid = 0;
-    bool sees_all = false;                // root
-    std::optional<ProcessId> enclosing;   // the managed process it runs in
-    std::vector<SessionId> sessions;      // that its connection holds, or that it runs in
+    bool sees_all = false;               // root
+    std::optional<ProcessId> enclosing;  // the managed process it runs in
+    std::vector<SessionId> sessions;     // that its connection holds, or that it runs in
 };
 
-// Which process: an id, or a name that is looked up first among the processes of the caller's own owners, and only if
-// none of those has it among all that the caller sees; with a `scope` among that owner's alone. Of the matches the live
-// ones count; if none lives, the newest.
+// Which process: an id, or a name that is looked up first among the processes of the caller's own owners, and
+// only if none of those has it among all that the caller sees; with a `scope` among that owner's alone. Of
+// the matches the live ones count; if none lives, the newest.
 struct Selector {
     std::optional<ProcessId> id;
     std::string name;

@@ -18,9 +18,9 @@
 #include "daemon/core/types.hpp"
 #include "daemon/core/waits.hpp"
 
-// All processes of one procd: their owners, names, fates and ends. Decides; never acts. What happens comes in by
-// handle() and by the requests; what is to be done goes out as Actions, what clients are to be told goes to the
-// Listener at the moment it is true.
+// All processes of one procd: their owners, names, fates and ends. Decides; never acts. What happens comes in
+// by handle() and by the requests; what is to be done goes out as Actions, what clients are to be told goes
+// to the Listener at the moment it is true.
 namespace procd::core {
 
 struct Config {
@@ -63,7 +63,8 @@ struct Creation {
 
 class Supervisor {
   public:
-    Supervisor(Config config, Listener& listener) : config_(config), listener_(listener), retention_(config.retained) {}
+    Supervisor(Config config, Listener& listener)
+        : config_(config), listener_(listener), retention_(config.retained) {}
 
     // ---- the world ----
     Actions handle(const Event& event, Now now);
@@ -87,16 +88,20 @@ class Supervisor {
     Outcome<Done> wait(const Caller& caller, const std::vector<ProcessId>& ids, WaitMode mode,
                        std::optional<Duration> timeout, Token token, Now now, Actions& actions);
     // Why a wait would be refused (so that terminate + wait does all or nothing).
-    std::optional<Refusal> wait_problem(const Caller& caller, const std::vector<ProcessId>& ids, WaitMode mode) const;
-    Outcome<Done> terminate(const std::vector<ProcessId>& ids, std::optional<Duration> grace, Now now, Actions& actions);
+    std::optional<Refusal> wait_problem(const Caller& caller, const std::vector<ProcessId>& ids,
+                                        WaitMode mode) const;
+    Outcome<Done> terminate(const std::vector<ProcessId>& ids, std::optional<Duration> grace, Now now,
+                            Actions& actions);
     Outcome<Done> kill(const std::vector<ProcessId>& ids, Now now, Actions& actions);
     Outcome<Done> signal(const std::vector<ProcessId>& ids, int signal, bool tree, Actions& actions);
     Outcome<Done> close(const std::vector<ProcessId>& ids, Actions& actions);
-    // A lease that ends with the caller's connection. out, err: the streams of its processes; null: a log each.
-    Outcome<SessionId> open_session(const Caller& caller, std::string name, OwnerFacts holder, ResourcePtr out,
-                                    ResourcePtr err);
+    // A lease that ends with the caller's connection. out, err: the streams of its processes; null: a log
+    // each.
+    Outcome<SessionId> open_session(const Caller& caller, std::string name, OwnerFacts holder,
+                                    ResourcePtr out, ResourcePtr err);
     // Its daemons are ended, its living non-daemons are returned.
-    Outcome<std::vector<ProcessId>> end_session(const Caller& caller, SessionId id, Now now, Actions& actions);
+    Outcome<std::vector<ProcessId>> end_session(const Caller& caller, SessionId id, Now now,
+                                                Actions& actions);
     // wait: non-daemons are waited for without limit. now: nobody is.
     Outcome<Done> shutdown(bool wait, bool at_once, Now now, Actions& actions);
 
@@ -123,8 +128,8 @@ class Supervisor {
     bool name_taken(const OwnerKey& owner, const std::string& name, ProcessId except) const;
     bool unlimited(UserId uid) const { return uid == 0 || uid == config_.own_uid; }
     void answer_wait(Token token, bool timed_out, Actions& actions);
-    Process* record(ProcessId id);               // that a pending wait names: kept or closed
-    UserId unpin(ProcessId id, Token token);     // whose it is
+    Process* record(ProcessId id);            // that a pending wait names: kept or closed
+    UserId unpin(ProcessId id, Token token);  // whose it is
 
     // supervisor_life.cpp
     void on(const LaunchSucceeded& event, Now now, Actions& actions);
@@ -138,7 +143,8 @@ class Supervisor {
     Process* lookup(ProcessId id);
     void carry_out(Process& process, const Steps& steps, Actions& actions);
     void announce(Process& process);
-    void end(Process& process, Cause cause, bool by_kill, std::optional<Duration> grace, Now now, Actions& actions);
+    void end(Process& process, Cause cause, bool by_kill, std::optional<Duration> grace, Now now,
+             Actions& actions);
     void settle(Process& process, Actions& actions);
     void retain(Process& process, Actions& actions);
     void evict(UserId uid, Actions& actions);

@@ -23,14 +23,20 @@ void Supervisor::carry_out(Process& process, const Steps& steps, Actions& action
             case Step::launch:
                 actions.push_back(Launch{process.id, process.name, process.uid, process.owner, process.spec});
                 break;
-            case Step::abandon: actions.push_back(AbandonLaunch{process.id}); break;
+            case Step::abandon:
+                actions.push_back(AbandonLaunch{process.id});
+                break;
             case Step::terminate:
                 // A main that asked to stop its own children is signalled alone; without it, they are.
                 actions.push_back(SendSignal{process.id, SIGTERM,
                                              process.kill_mode == KillMode::group || !process.alive(), true});
                 break;
-            case Step::kill: actions.push_back(KillTree{process.id}); break;
-            case Step::count: actions.push_back(CountTree{process.id}); break;
+            case Step::kill:
+                actions.push_back(KillTree{process.id});
+                break;
+            case Step::count:
+                actions.push_back(CountTree{process.id});
+                break;
         }
     }
     timers_.set({Timers::Kind::life, static_cast<std::uint64_t>(process.id)}, process.life.deadline());
@@ -50,14 +56,19 @@ void Supervisor::end(Process& process, Cause cause, bool by_kill, std::optional<
                      Actions& actions) {
     if (process.exited()) return;
     if (!process.ending && !process.end_cause) process.end_cause = cause;
-    const bool again = cause != Cause::client && process.life.end_wanted();  // a client may well repeat its SIGTERM
-    if (by_kill) carry_out(process, process.life.kill(now.mono), actions);
-    else if (again) carry_out(process, process.life.hurry(now.mono), actions);
-    else carry_out(process, process.life.terminate(now.mono, grace), actions);
+    const bool again =
+        cause != Cause::client && process.life.end_wanted();  // a client may well repeat its SIGTERM
+    if (by_kill)
+        carry_out(process, process.life.kill(now.mono), actions);
+    else if (again)
+        carry_out(process, process.life.hurry(now.mono), actions);
+    else
+        carry_out(process, process.life.terminate(now.mono, grace), actions);
     announce(process);
 }
 
-// ---- events -------------------------------------------------------------------------------------------------------
+// ---- events
+// -------------------------------------------------------------------------------------------------------
 
 void Supervisor::on(const LaunchSucceeded& event, Now now, Actions& actions) {
     Process* const process = lookup(event.id);
@@ -85,7 +96,8 @@ void Supervisor::on(const LaunchSucceeded& event, Now now, Actions& actions) {
 void Supervisor::on(const LaunchFailed& event, Now now, Actions& actions) {
     Process* const process = lookup(event.id);
     if (!process || process->life.phase() != Phase::starting) return;
-    const bool not_found = event.failure.stage == "exec" && (event.failure.error == ENOENT || event.failure.error == ENOTDIR);
+    const bool not_found =
+        event.failure.stage == "exec" && (event.failure.error == ENOENT || event.failure.error == ENOTDIR);
     --starting_;
     process->life.launch_failed();
     process->spec.reset();
@@ -98,8 +110,10 @@ void Supervisor::on(const LaunchFailed& event, Now now, Actions& actions) {
     if (process->start_token) listener_.on_started(*process->start_token, *process, &event.failure);
     process->start_token.reset();
     settle(*process, actions);
-    if (forget) remove(event.id, actions);
-    else retain(*process, actions);
+    if (forget)
+        remove(event.id, actions);
+    else
+        retain(*process, actions);
     leave_if_done(actions);
 }
 
@@ -107,7 +121,8 @@ void Supervisor::on(const MainExited& event, Now now, Actions& actions) {
     Process* const process = lookup(event.id);
     if (!process || !process->alive()) return;
     Ending ending{event.exit, Cause::self, 0};
-    if (process->end_cause) ending.cause = *process->end_cause;
+    if (process->end_cause)
+        ending.cause = *process->end_cause;
     else if (event.exit.how == How::signaled && process->signals_sent.contains(event.exit.signal))
         ending.cause = Cause::client;
     process->ending = ending;
@@ -127,9 +142,10 @@ void Supervisor::on(const TreeCounted& event, Now now, Actions& actions) {
         carry_out(*process, process->life.release_kept(now.mono), actions);
     if (process->ending) process->ending->leftovers = process->life.leftovers();
     if (process->life.leftovers() != before)
-        actions.push_back(Report{process->name + " (id " + std::to_string(process->id) + ") ended and left " +
-                                 std::to_string(process->life.leftovers()) +
-                                 (process->life.phase() == Phase::kept ? " behind, kept" : " behind, which are ended")});
+        actions.push_back(
+            Report{process->name + " (id " + std::to_string(process->id) + ") ended and left " +
+                   std::to_string(process->life.leftovers()) +
+                   (process->life.phase() == Phase::kept ? " behind, kept" : " behind, which are ended")});
     if (!process->alive()) announce(*process);
     if (!process->exited()) return;
     actions.push_back(ReleaseTree{event.id});
@@ -150,12 +166,15 @@ void Supervisor::on(const Tick&, Now now, Actions& actions) {
             case Timers::Kind::wait:
                 if (waits_.find(key->second)) answer_wait(key->second, true, actions);
                 break;
-            case Timers::Kind::drain: stop(Stop::ending, now, actions); break;
+            case Timers::Kind::drain:
+                stop(Stop::ending, now, actions);
+                break;
         }
     }
 }
 
-// ---- records ------------------------------------------------------------------------------------------------------
+// ---- records
+// ------------------------------------------------------------------------------------------------------
 
 // The process has exited: whoever waits is told.
 void Supervisor::settle(Process& process, Actions& actions) {
@@ -171,10 +190,11 @@ void Supervisor::settle(Process& process, Actions& actions) {
     }
 }
 
-// Records stay while their connection, session or process owner lives; after that among the newest of their user.
+// Records stay while their connection, session or process owner lives; after that among the newest of their
+// user.
 void Supervisor::retain(Process& process, Actions& actions) {
-    const bool leased = process.owner.kind == OwnerKind::connection || process.owner.kind == OwnerKind::session ||
-                        process.owner.kind == OwnerKind::process;
+    const bool leased = process.owner.kind == OwnerKind::connection ||
+                        process.owner.kind == OwnerKind::session || process.owner.kind == OwnerKind::process;
     if (leased && !owner_gone(process.owner)) return;
     retention_.add(process.id, process.uid);
     evict(process.uid, actions);
@@ -206,7 +226,8 @@ void Supervisor::remove(ProcessId id, Actions& actions) {
     drop_if_idle(owner);
 }
 
-// ---- looking ------------------------------------------------------------------------------------------------------
+// ---- looking
+// ------------------------------------------------------------------------------------------------------
 
 const Process* Supervisor::find(ProcessId id) const {
     const auto found = processes_.find(id);

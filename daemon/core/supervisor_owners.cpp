@@ -10,11 +10,16 @@ std::string session_text(SessionId id) {
 std::string describe(const OwnerKey& key, const OwnerFacts& facts) {
     const std::string who = facts.comm + "[" + std::to_string(facts.pid) + "]";
     switch (key.kind) {
-        case OwnerKind::connection: return "connection of " + who;
-        case OwnerKind::session: return "session s" + std::to_string(key.number);
-        case OwnerKind::process: return "process " + std::to_string(key.number);
-        case OwnerKind::pid: return who;
-        case OwnerKind::procd: break;
+        case OwnerKind::connection:
+            return "connection of " + who;
+        case OwnerKind::session:
+            return "session s" + std::to_string(key.number);
+        case OwnerKind::process:
+            return "process " + std::to_string(key.number);
+        case OwnerKind::pid:
+            return who;
+        case OwnerKind::procd:
+            break;
     }
     return "procd";
 }
@@ -34,14 +39,16 @@ bool Supervisor::owner_gone(const OwnerKey& key) const {
     const auto entry = owners_.find(key);
     if (entry != owners_.end() && entry->second.ended) return true;
     switch (key.kind) {
-        case OwnerKind::session: return !sessions_.contains(static_cast<SessionId>(key.number));
+        case OwnerKind::session:
+            return !sessions_.contains(static_cast<SessionId>(key.number));
         case OwnerKind::process: {
             const Process* process = find(static_cast<ProcessId>(key.number));
             return !process || !process->alive();
         }
         case OwnerKind::connection:
         case OwnerKind::pid:
-        case OwnerKind::procd: break;
+        case OwnerKind::procd:
+            break;
     }
     return false;
 }
@@ -59,15 +66,19 @@ std::optional<Refusal> Supervisor::owner_problem(const Caller& caller, const Own
     }
     const Session* session =
         key.kind == OwnerKind::session ? find_session(static_cast<SessionId>(key.number)) : nullptr;
-    const Process* process = key.kind == OwnerKind::process ? find(static_cast<ProcessId>(key.number)) : nullptr;
-    const bool foreign = (session && !visible(caller, session->uid)) || (process && !visible(caller, process->uid));
-    if (foreign) return Refusal{RefusalKind::not_permitted, describe(key, {}) + " belongs to another user", {}, {}};
+    const Process* process =
+        key.kind == OwnerKind::process ? find(static_cast<ProcessId>(key.number)) : nullptr;
+    const bool foreign =
+        (session && !visible(caller, session->uid)) || (process && !visible(caller, process->uid));
+    if (foreign)
+        return Refusal{RefusalKind::not_permitted, describe(key, {}) + " belongs to another user", {}, {}};
     return std::nullopt;
 }
 
 void Supervisor::move_to(Process& process, const OwnerKey& key, const OwnerFacts& facts, Actions& actions) {
     const OwnerKey old = process.owner;
-    if (const auto entry = owners_.find(old); entry != owners_.end()) entry->second.processes.erase(process.id);
+    if (const auto entry = owners_.find(old); entry != owners_.end())
+        entry->second.processes.erase(process.id);
     if (!process.exited()) finished_one(old, actions);
     process.owner = key;
     process.owner_facts = facts;
@@ -87,7 +98,8 @@ void Supervisor::finished_one(const OwnerKey& key, Actions& actions) {
 
 void Supervisor::drop_if_idle(const OwnerKey& key) {
     const auto entry = owners_.find(key);
-    if (entry != owners_.end() && entry->second.ended && entry->second.processes.empty()) owners_.erase(entry);
+    if (entry != owners_.end() && entry->second.ended && entry->second.processes.empty())
+        owners_.erase(entry);
 }
 
 // Daemons end with it. Of non-daemons, procd becomes the owner, unless it ended politely and waits for them.
@@ -147,23 +159,27 @@ void Supervisor::on(const ConnectionClosed& event, Now now, Actions& actions) {
     }
 }
 
-// ---- sessions -----------------------------------------------------------------------------------------------------
+// ---- sessions
+// -----------------------------------------------------------------------------------------------------
 
-Outcome<SessionId> Supervisor::open_session(const Caller& caller, std::string name, OwnerFacts holder, ResourcePtr out,
-                                            ResourcePtr err) {
+Outcome<SessionId> Supervisor::open_session(const Caller& caller, std::string name, OwnerFacts holder,
+                                            ResourcePtr out, ResourcePtr err) {
     if (stopping()) return Refusal{RefusalKind::shutting_down, "procd is stopping", {}, {}};
     if (owner_gone(OwnerKey{OwnerKind::connection, caller.connection}))
         return Refusal{RefusalKind::owner_gone, "the program that opened this connection has ended", {}, {}};
     const SessionId id = next_session_++;
     owner_entry(OwnerKey{OwnerKind::session, static_cast<std::uint64_t>(id)}, caller.uid, holder);
-    sessions_.emplace(id, Session{id, caller.connection, caller.uid, std::move(name), std::move(out), std::move(err)});
+    sessions_.emplace(
+        id, Session{id, caller.connection, caller.uid, std::move(name), std::move(out), std::move(err)});
     return id;
 }
 
-Outcome<std::vector<ProcessId>> Supervisor::end_session(const Caller& caller, SessionId id, Now now, Actions& actions) {
+Outcome<std::vector<ProcessId>> Supervisor::end_session(const Caller& caller, SessionId id, Now now,
+                                                        Actions& actions) {
     const auto session = sessions_.find(id);
     if (session == sessions_.end() || !visible(caller, session->second.uid))
-        return Refusal{RefusalKind::owner_gone, "session " + session_text(id) + " has ended, or never was", {}, {}};
+        return Refusal{
+            RefusalKind::owner_gone, "session " + session_text(id) + " has ended, or never was", {}, {}};
     if (session->second.holder != caller.connection)
         return Refusal{RefusalKind::not_permitted,
                        "session " + session_text(id) + " is held by another connection",
@@ -179,7 +195,8 @@ Outcome<std::vector<ProcessId>> Supervisor::end_session(const Caller& caller, Se
     return waited_for;
 }
 
-// ---- procd's own end ----------------------------------------------------------------------------------------------
+// ---- procd's own end
+// ----------------------------------------------------------------------------------------------
 
 void Supervisor::on(const StopSignal&, Now now, Actions& actions) {
     switch (stop_) {
@@ -187,9 +204,13 @@ void Supervisor::on(const StopSignal&, Now now, Actions& actions) {
             stop(Stop::draining, now, actions);
             if (stop_ == Stop::draining) timers_.set({Timers::Kind::drain, 0}, now.mono + config_.drain);
             break;
-        case Stop::draining: stop(Stop::ending, now, actions); break;
+        case Stop::draining:
+            stop(Stop::ending, now, actions);
+            break;
         case Stop::ending:
-        case Stop::killing: stop(Stop::killing, now, actions); break;
+        case Stop::killing:
+            stop(Stop::killing, now, actions);
+            break;
     }
 }
 
@@ -204,11 +225,14 @@ void Supervisor::stop(Stop level, Now now, Actions& actions) {
         Process* const found = lookup(id);
         if (!found) continue;
         Process& process = *found;
-        if (!process.started_or_starting()) remove(id, actions);
-        else if (level == Stop::killing) end(process, Cause::shutdown, true, std::nullopt, now, actions);
+        if (!process.started_or_starting())
+            remove(id, actions);
+        else if (level == Stop::killing)
+            end(process, Cause::shutdown, true, std::nullopt, now, actions);
         else if (process.daemon || level == Stop::ending)
             end(process, Cause::shutdown, false, std::nullopt, now, actions);
-        else carry_out(process, process.life.release_kept(now.mono), actions);
+        else
+            carry_out(process, process.life.release_kept(now.mono), actions);
     }
     leave_if_done(actions);
 }

@@ -26,7 +26,8 @@ Refusal refuse_shutting_down() {
 
 }  // namespace
 
-// ---- creation -----------------------------------------------------------------------------------------------------
+// ---- creation
+// -----------------------------------------------------------------------------------------------------
 
 std::optional<Refusal> Supervisor::creation_problem(const Caller& caller, const Creation& creation) const {
     if (stopping()) return refuse_shutting_down();
@@ -37,7 +38,8 @@ std::optional<Refusal> Supervisor::creation_problem(const Caller& caller, const 
     if (const auto count = unfinished_.find(creation.uid);
         count != unfinished_.end() && count->second >= config_.max_processes && !unlimited(creation.uid))
         return refuse(RefusalKind::limit, "user " + std::to_string(creation.uid) + " has " +
-                                              std::to_string(count->second) + " processes, the most that one may have");
+                                              std::to_string(count->second) +
+                                              " processes, the most that one may have");
     if (creation.unique && !creation.name.empty() && name_taken(creation.owner.key, creation.name, 0))
         return refuse(RefusalKind::name_in_use, "a live process of this owner is called " + creation.name);
     return std::nullopt;
@@ -46,9 +48,9 @@ std::optional<Refusal> Supervisor::creation_problem(const Caller& caller, const 
 bool Supervisor::name_taken(const OwnerKey& owner, const std::string& name, ProcessId except) const {
     const auto* ids = named(name);
     return ids && std::any_of(ids->begin(), ids->end(), [&](ProcessId id) {
-        const Process& other = processes_.at(id);
-        return id != except && other.owner == owner && other.started_or_starting() && !other.exited();
-    });
+               const Process& other = processes_.at(id);
+               return id != except && other.owner == owner && other.started_or_starting() && !other.exited();
+           });
 }
 
 Process& Supervisor::construct(const Caller& caller, Creation creation, Now now) {
@@ -56,8 +58,8 @@ Process& Supervisor::construct(const Caller& caller, Creation creation, Now now)
     Owner& owner = owner_entry(creation.owner.key, caller.uid, creation.owner.facts);
     // The enclosing process, whoever the owner is, gives the flag and the nested name.
     Owner& counter =
-        enclosing ? owner_entry(OwnerKey{OwnerKind::process, static_cast<std::uint64_t>(enclosing->id)}, enclosing->uid,
-                                OwnerFacts{enclosing->pid, enclosing->name})
+        enclosing ? owner_entry(OwnerKey{OwnerKind::process, static_cast<std::uint64_t>(enclosing->id)},
+                                enclosing->uid, OwnerFacts{enclosing->pid, enclosing->name})
                   : owner;
     const ProcessId id = next_id_++;
     Process& process = processes_[id];
@@ -89,7 +91,8 @@ Outcome<ProcessId> Supervisor::create(const Caller& caller, Creation creation, N
     return construct(caller, std::move(creation), now).id;
 }
 
-Outcome<ProcessId> Supervisor::spawn(const Caller& caller, Creation creation, Token token, Now now, Actions& actions) {
+Outcome<ProcessId> Supervisor::spawn(const Caller& caller, Creation creation, Token token, Now now,
+                                     Actions& actions) {
     if (auto problem = creation_problem(caller, creation)) return *problem;
     Process& process = construct(caller, std::move(creation), now);
     launch(process, token, true, now, actions);
@@ -101,7 +104,8 @@ Outcome<Done> Supervisor::start(const Caller& caller, ProcessId id, Token token,
     if (process.started_or_starting()) return refuse(RefusalKind::already_started, k_twice);
     if (stopping()) return refuse_shutting_down();
     const Process* const enclosing = caller.enclosing ? find(*caller.enclosing) : nullptr;
-    if (enclosing && enclosing->daemon && !process.daemon) return refuse(RefusalKind::daemonic_no_children, k_daemonic);
+    if (enclosing && enclosing->daemon && !process.daemon)
+        return refuse(RefusalKind::daemonic_no_children, k_daemonic);
     if (!owner_takes_more(process.owner))
         return refuse(RefusalKind::owner_gone, describe(process.owner, process.owner_facts) + " has ended");
     if (process.unique && name_taken(process.owner, process.name, id))
@@ -118,7 +122,8 @@ void Supervisor::launch(Process& process, Token token, bool spawn, Now, Actions&
     carry_out(process, process.life.start(), actions);
 }
 
-// ---- changes ------------------------------------------------------------------------------------------------------
+// ---- changes
+// ------------------------------------------------------------------------------------------------------
 
 Outcome<Done> Supervisor::rename(ProcessId id, const std::string& name) {
     Process& process = processes_.at(id);
@@ -135,7 +140,8 @@ Outcome<Done> Supervisor::rename(ProcessId id, const std::string& name) {
 std::optional<Refusal> Supervisor::daemon_problem(const Caller& caller, ProcessId id, bool daemon) const {
     if (processes_.at(id).started_or_starting()) return refuse(RefusalKind::already_started, k_already);
     const Process* const enclosing = caller.enclosing ? find(*caller.enclosing) : nullptr;
-    if (enclosing && enclosing->daemon && !daemon) return refuse(RefusalKind::daemonic_no_children, k_daemonic);
+    if (enclosing && enclosing->daemon && !daemon)
+        return refuse(RefusalKind::daemonic_no_children, k_daemonic);
     return std::nullopt;
 }
 
@@ -148,7 +154,8 @@ Outcome<Done> Supervisor::set_daemon(const Caller& caller, ProcessId id, bool da
     return Done{};
 }
 
-Outcome<Done> Supervisor::set_owner(const Caller& caller, ProcessId id, const OwnerChoice& owner, Actions& actions) {
+Outcome<Done> Supervisor::set_owner(const Caller& caller, ProcessId id, const OwnerChoice& owner,
+                                    Actions& actions) {
     if (auto problem = owner_problem(caller, owner.key)) return *problem;
     Process& process = processes_.at(id);
     if (owner.key == OwnerKey{OwnerKind::process, static_cast<std::uint64_t>(id)})
@@ -161,18 +168,21 @@ Outcome<Done> Supervisor::set_owner(const Caller& caller, ProcessId id, const Ow
     return Done{};
 }
 
-// ---- waiting ------------------------------------------------------------------------------------------------------
+// ---- waiting
+// ------------------------------------------------------------------------------------------------------
 
 std::optional<Refusal> Supervisor::wait_problem(const Caller& caller, const std::vector<ProcessId>& ids,
                                                 WaitMode mode) const {
     for (const ProcessId id : ids)
-        if (!processes_.at(id).started_or_starting()) return refuse(RefusalKind::not_started, k_join_unstarted);
+        if (!processes_.at(id).started_or_starting())
+            return refuse(RefusalKind::not_started, k_join_unstarted);
     if (caller.enclosing && std::find(ids.begin(), ids.end(), *caller.enclosing) != ids.end() &&
         (mode == WaitMode::all || ids.size() == 1))
         return refuse(RefusalKind::deadlock, k_join_self);
     if (waits_.of_user(caller.uid) >= config_.max_waits && !unlimited(caller.uid))
         return refuse(RefusalKind::limit, "user " + std::to_string(caller.uid) + " has " +
-                                              std::to_string(config_.max_waits) + " waits pending, the most one may have");
+                                              std::to_string(config_.max_waits) +
+                                              " waits pending, the most one may have");
     return std::nullopt;
 }
 
@@ -184,8 +194,10 @@ Outcome<Done> Supervisor::wait(const Caller& caller, const std::vector<ProcessId
     const bool done = wait.done();
     waits_.add(std::move(wait));
     for (const ProcessId id : ids) processes_.at(id).waiters.insert(token);
-    if (done || timeout == Duration::zero()) answer_wait(token, !done, actions);
-    else if (timeout) timers_.set({Timers::Kind::wait, token}, now.mono + *timeout);
+    if (done || timeout == Duration::zero())
+        answer_wait(token, !done, actions);
+    else if (timeout)
+        timers_.set({Timers::Kind::wait, token}, now.mono + *timeout);
     return Done{};
 }
 
@@ -215,11 +227,13 @@ UserId Supervisor::unpin(ProcessId id, Token token) {
     return uid;
 }
 
-// ---- ending -------------------------------------------------------------------------------------------------------
+// ---- ending
+// -------------------------------------------------------------------------------------------------------
 
 namespace {
 
-std::optional<Refusal> unstarted(const std::map<ProcessId, Process>& processes, const std::vector<ProcessId>& ids) {
+std::optional<Refusal> unstarted(const std::map<ProcessId, Process>& processes,
+                                 const std::vector<ProcessId>& ids) {
     for (const ProcessId id : ids)
         if (!processes.at(id).started_or_starting())
             return refuse(RefusalKind::not_started, processes.at(id).name + " has not been started");
@@ -259,7 +273,8 @@ Outcome<Done> Supervisor::signal(const std::vector<ProcessId>& ids, int signal, 
 Outcome<Done> Supervisor::close(const std::vector<ProcessId>& ids, Actions& actions) {
     for (const ProcessId id : ids) {
         const Process& process = processes_.at(id);
-        if (process.started_or_starting() && !process.exited()) return refuse(RefusalKind::still_running, k_running);
+        if (process.started_or_starting() && !process.exited())
+            return refuse(RefusalKind::still_running, k_running);
     }
     for (const ProcessId id : ids)
         if (lookup(id)) remove(id, actions);
@@ -269,8 +284,10 @@ Outcome<Done> Supervisor::close(const std::vector<ProcessId>& ids, Actions& acti
 Outcome<Done> Supervisor::shutdown(bool wait, bool at_once, Now now, Actions& actions) {
     if (stop_ == Stop::no || at_once) stop(at_once ? Stop::ending : Stop::draining, now, actions);
     if (stop_ == Stop::draining) {
-        if (wait) timers_.set({Timers::Kind::drain, 0}, std::nullopt);
-        else if (!timers_.has({Timers::Kind::drain, 0})) timers_.set({Timers::Kind::drain, 0}, now.mono + config_.drain);
+        if (wait)
+            timers_.set({Timers::Kind::drain, 0}, std::nullopt);
+        else if (!timers_.has({Timers::Kind::drain, 0}))
+            timers_.set({Timers::Kind::drain, 0}, now.mono + config_.drain);
     }
     return Done{};
 }

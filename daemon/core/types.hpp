@@ -84,8 +84,8 @@ enum class RefusalKind {
 struct Refusal {
     RefusalKind kind;
     std::string message;
-    std::vector<ProcessId> candidates;                           // ambiguous, name_in_use
-    std::vector<std::variant<ProcessId, std::string>> missing;   // no_such_process
+    std::vector<ProcessId> candidates;                          // ambiguous, name_in_use
+    std::vector<std::variant<ProcessId, std::string>> missing;  // no_such_process
 };
 
 // A value, or the refusal.

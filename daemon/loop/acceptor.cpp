@@ -18,8 +18,12 @@ constexpr auto k_pause = std::chrono::milliseconds(100);
 }  // namespace
 
 Acceptor::Acceptor(asio::io_context& io, sys::Listener listener, OnConnection on_connection, Log log)
-    : io_(io), listener_(std::move(listener)), on_connection_(std::move(on_connection)), log_(std::move(log)),
-      reserve_(sys::placeholder()), pause_(io) {
+    : io_(io),
+      listener_(std::move(listener)),
+      on_connection_(std::move(on_connection)),
+      log_(std::move(log)),
+      reserve_(sys::placeholder()),
+      pause_(io) {
     listen();
     watch_place();
 }
@@ -55,8 +59,9 @@ bool Acceptor::turn_one_away() {
     {
         auto socket = sys::accept(listener_.fd());
         if (socket) {
-            const std::string answer = proto::error_line(
-                "null", {proto::ErrorKind::limit, "procd is out of descriptors (EMFILE)", proto::OrderedJson::object()});
+            const std::string answer =
+                proto::error_line("null", {proto::ErrorKind::limit, "procd is out of descriptors (EMFILE)",
+                                           proto::OrderedJson::object()});
             (void)sys::send(socket->get(), answer, {});
         }
     }
@@ -71,7 +76,8 @@ void Acceptor::watch_place() {
     place_->on_readable([this] { check_place(); });
 }
 
-// A new watch starts with nothing to read. It is made before the last look, so that no removal falls between the two.
+// A new watch starts with nothing to read. It is made before the last look, so that no removal falls between
+// the two.
 void Acceptor::check_place() {
     bool bound = false;
     do {

@@ -11,8 +11,9 @@
 
 namespace procd::loop {
 
-// Takes connections from the socket, and keeps the socket where it is: one that is unlinked is bound again. Out of
-// descriptors, it tells who comes that there is no room; out of memory, it waits a moment instead of spinning.
+// Takes connections from the socket, and keeps the socket where it is: one that is unlinked is bound again.
+// Out of descriptors, it tells who comes that there is no room; out of memory, it waits a moment instead of
+// spinning.
 class Acceptor {
   public:
     using OnConnection = std::function<void(sys::UniqueFd)>;

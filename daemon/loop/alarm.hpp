@@ -13,8 +13,8 @@
 
 namespace procd::loop {
 
-// One deadline. cancel() cannot recall a handler that asio has queued already: each setting has a generation, and an
-// older one's handler does nothing.
+// One deadline. cancel() cannot recall a handler that asio has queued already: each setting has a generation,
+// and an older one's handler does nothing.
 class Alarm {
   public:
     explicit Alarm(asio::io_context& io) : timer_(io), generation_(std::make_shared<std::uint64_t>(0)) {}
@@ -32,11 +32,12 @@ class Alarm {
             return;
         }
         timer_.expires_at(*at);
-        timer_.async_wait([this, generation = generation_, mine, handler = std::move(handler)](const asio::error_code&) {
-            if (*generation != mine) return;
-            at_.reset();
-            handler();
-        });
+        timer_.async_wait(
+            [this, generation = generation_, mine, handler = std::move(handler)](const asio::error_code&) {
+                if (*generation != mine) return;
+                at_.reset();
+                handler();
+            });
     }
 
   private:

@@ -14,14 +14,15 @@
 namespace procd::loop {
 namespace {
 
-// How often a tree is counted that is expected to become empty: quickly where nothing tells, seldom where a descriptor
-// does (it cannot tell of what left the group).
+// How often a tree is counted that is expected to become empty: quickly where nothing tells, seldom where a
+// descriptor does (it cannot tell of what left the group).
 constexpr auto k_first_poll = std::chrono::milliseconds(5);
 constexpr auto k_first_poll_watched = std::chrono::milliseconds(50);
 constexpr auto k_last_poll = std::chrono::seconds(1);
 
 core::Exit core_exit(const sys::Exit& exit) {
-    return core::Exit{exit.signaled ? core::How::signaled : core::How::exited, exit.code, exit.signal, exit.core};
+    return core::Exit{exit.signaled ? core::How::signaled : core::How::exited, exit.code, exit.signal,
+                      exit.core};
 }
 
 }  // namespace
@@ -38,14 +39,18 @@ struct Children::Child {
 };
 
 Children::Children(asio::io_context& io, sys::Containment& containment, ChildrenConfig config, Tell tell)
-    : io_(io), containment_(containment), config_(std::move(config)), tell_(std::move(tell)),
+    : io_(io),
+      containment_(containment),
+      config_(std::move(config)),
+      tell_(std::move(tell)),
       spawner_(std::make_unique<sys::Spawner>()) {}
 
 Children::~Children() {
     *alive_ = false;
 }
 
-// ---- launches -----------------------------------------------------------------------------------------------------
+// ---- launches
+// -----------------------------------------------------------------------------------------------------
 
 void Children::carry_out(const core::Launch& action) {
     auto launching = std::make_shared<Launching>();
@@ -74,8 +79,10 @@ void Children::carry_out(const core::Launch& action) {
             auto held = std::make_shared<sys::Launch::Outcome>(std::move(outcome));
             asio::post(io_, [this, alive, id, launching, held] {
                 if (!*alive) return;
-                if (auto* spawned = std::get_if<sys::Spawned>(held.get())) launched(id, launching, std::move(*spawned));
-                else not_launched(id, launching, std::get<sys::SpawnError>(*held));
+                if (auto* spawned = std::get_if<sys::Spawned>(held.get()))
+                    launched(id, launching, std::move(*spawned));
+                else
+                    not_launched(id, launching, std::get<sys::SpawnError>(*held));
             });
         });
 }
@@ -87,7 +94,8 @@ void Children::launched(core::ProcessId id, std::shared_ptr<Launching> launching
     child.pid = spawned.pid;
     child.pidfd = std::make_unique<Readiness>(io_, std::move(spawned.pidfd));
     mains_.insert(spawned.pid);
-    containment_.born(id, sys::TreeMain{spawned.pid, child.pidfd->fd(), spawned.start_time, launching->action.uid});
+    containment_.born(
+        id, sys::TreeMain{spawned.pid, child.pidfd->fd(), spawned.start_time, launching->action.uid});
     std::optional<std::string> log;
     if (launching->log) log = launching->log->path;
     tell_(core::LaunchSucceeded{id, spawned.pid, std::move(log)});
@@ -115,12 +123,14 @@ void Children::carry_out(const core::AbandonLaunch& action) {
 // What the owning process has on that stream now; null where that cannot be had.
 core::ResourcePtr Children::stream_of_owner(const core::OwnerKey& owner, int stream) {
     const auto found = children_.find(static_cast<core::ProcessId>(owner.number));
-    if (owner.kind != core::OwnerKind::process || found == children_.end() || !found->second->pidfd) return nullptr;
+    if (owner.kind != core::OwnerKind::process || found == children_.end() || !found->second->pidfd)
+        return nullptr;
     auto fd = sys::fetch_descriptor(found->second->pidfd->fd(), stream);
     return fd ? hold(std::move(*fd)) : nullptr;
 }
 
-// ---- exits --------------------------------------------------------------------------------------------------------
+// ---- exits
+// --------------------------------------------------------------------------------------------------------
 
 void Children::await_exit(core::ProcessId id) {
     const auto found = children_.find(id);
@@ -165,7 +175,8 @@ std::vector<pid_t> Children::launching() const {
     return pids;
 }
 
-// ---- trees --------------------------------------------------------------------------------------------------------
+// ---- trees
+// --------------------------------------------------------------------------------------------------------
 
 void Children::carry_out(const core::SendSignal& action) {
     containment_.signal_tree(action.id, action.signal, !action.tree, action.resume);

@@ -25,7 +25,8 @@ struct ChildrenConfig {
     bool become_caller = false;  // procd runs as root: children become who asked for them
 };
 
-// Carries out what the core decides about processes, and tells it what became of them: launches, signals, exits, trees.
+// Carries out what the core decides about processes, and tells it what became of them: launches, signals,
+// exits, trees.
 class Children {
   public:
     using Tell = std::function<void(core::Event)>;
@@ -54,7 +55,8 @@ class Children {
   private:
     struct Child;
     void launched(core::ProcessId id, std::shared_ptr<Launching> launching, sys::Spawned spawned);
-    void not_launched(core::ProcessId id, const std::shared_ptr<Launching>& launching, const sys::SpawnError& error);
+    void not_launched(core::ProcessId id, const std::shared_ptr<Launching>& launching,
+                      const sys::SpawnError& error);
     void await_exit(core::ProcessId id);
     void count(core::ProcessId id);
     void count_all();

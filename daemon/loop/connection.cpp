@@ -13,7 +13,11 @@ namespace procd::loop {
 
 Connection::Connection(asio::io_context& io, core::ConnectionId id, sys::UniqueFd socket, sys::Peer peer,
                        Handlers handlers)
-    : io_(io), id_(id), socket_(io, std::move(socket)), peer_(std::move(peer)), handlers_(std::move(handlers)) {}
+    : io_(io),
+      id_(id),
+      socket_(io, std::move(socket)),
+      peer_(std::move(peer)),
+      handlers_(std::move(handlers)) {}
 
 void Connection::start() {
     await_input();
@@ -38,10 +42,12 @@ void Connection::close() {
     handlers_.on_closed(*self);
 }
 
-// ---- in -----------------------------------------------------------------------------------------------------------
+// ---- in
+// -----------------------------------------------------------------------------------------------------------
 
 void Connection::await_input() {
-    if (closed_ || reading_ || input_ended_ || queued_ >= k_output_mark || lines_.pending() > k_input_mark) return;
+    if (closed_ || reading_ || input_ended_ || queued_ >= k_output_mark || lines_.pending() > k_input_mark)
+        return;
     reading_ = true;
     socket_.on_readable([self = shared_from_this()] {
         self->reading_ = false;
@@ -63,11 +69,14 @@ void Connection::read_some() {
         std::size_t held = 0;
         for (const Incoming& earlier : incoming_) held += earlier.descriptors.size();
         Incoming incoming{lines_.fed() - 1, {}, received->truncated};
-        if (held + received->fds.size() > k_most_descriptors) incoming.truncated = true;
+        if (held + received->fds.size() > k_most_descriptors)
+            incoming.truncated = true;
         else
             for (sys::UniqueFd& fd : received->fds) incoming.descriptors.push_back(hold(std::move(fd)));
-        if (incoming.truncated && !incoming_.empty()) incoming_.back().truncated = true;
-        else incoming_.push_back(std::move(incoming));
+        if (incoming.truncated && !incoming_.empty())
+            incoming_.back().truncated = true;
+        else
+            incoming_.push_back(std::move(incoming));
     }
     process();
 }
@@ -118,14 +127,17 @@ void Connection::take_descriptors(const proto::LineReader::Line& line, Request& 
     }
 }
 
-// ---- out ----------------------------------------------------------------------------------------------------------
+// ---- out
+// ----------------------------------------------------------------------------------------------------------
 
 void Connection::send(std::string line, core::ResourcePtr descriptor) {
     if (closed_) return;
     queued_ += line.size();
     // Lines without a descriptor go out together.
-    if (!descriptor && !outgoing_.empty() && !outgoing_.back().descriptor) outgoing_.back().bytes += line;
-    else outgoing_.push_back({std::move(line), std::move(descriptor)});
+    if (!descriptor && !outgoing_.empty() && !outgoing_.back().descriptor)
+        outgoing_.back().bytes += line;
+    else
+        outgoing_.push_back({std::move(line), std::move(descriptor)});
     flush_soon();
 }
 
@@ -145,7 +157,8 @@ void Connection::flush() {
         const std::array fds{next.descriptor ? fd_of(next.descriptor) : -1};
         const auto sent = sys::send(socket_.fd(), next.bytes, std::span(fds).first(next.descriptor ? 1 : 0));
         if (!sent) {
-            // It will never read this. Its requests may go on (a shut-down reader), its end is told by the reactor.
+            // It will never read this. Its requests may go on (a shut-down reader), its end is told by the
+            // reactor.
             outgoing_.clear();
             queued_ = 0;
             break;

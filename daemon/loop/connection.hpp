@@ -17,11 +17,13 @@
 
 namespace procd::loop {
 
-// Bounds of one connection. A client that does not read is not read from either: over k_output_mark its requests wait.
+// Bounds of one connection. A client that does not read is not read from either: over k_output_mark its
+// requests wait.
 constexpr std::size_t k_output_mark = std::size_t{1} << 20;
 // What is held of a client's unprocessed requests before reading stops (one line of 8 MiB must fit).
 constexpr std::size_t k_input_mark = proto::k_max_line_bytes + (std::size_t{1} << 16);
-// Descriptors held for a line that is not whole yet: what one message may bring. More are dropped, and the line is told.
+// Descriptors held for a line that is not whole yet: what one message may bring. More are dropped, and the
+// line is told.
 constexpr std::size_t k_most_descriptors = 253;
 // Lines taken in one turn, so that a flooding client leaves the others theirs.
 constexpr int k_lines_a_turn = 32;
@@ -29,7 +31,8 @@ constexpr int k_lines_a_turn = 32;
 // One client: bytes and descriptors in, lines out. Knows no method.
 class Connection : public std::enable_shared_from_this<Connection> {
   public:
-    // A request line, with the descriptors that came with it. truncated: some of them were dropped by the kernel.
+    // A request line, with the descriptors that came with it. truncated: some of them were dropped by the
+    // kernel.
     struct Request {
         std::string line;
         bool too_long = false;
@@ -43,7 +46,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
         std::function<void(Connection&)> on_closed;  // once; the connection is dead
     };
 
-    Connection(asio::io_context& io, core::ConnectionId id, sys::UniqueFd socket, sys::Peer peer, Handlers handlers);
+    Connection(asio::io_context& io, core::ConnectionId id, sys::UniqueFd socket, sys::Peer peer,
+               Handlers handlers);
 
     core::ConnectionId id() const { return id_; }
     const sys::Peer& peer() const { return peer_; }
@@ -89,7 +93,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     proto::LineReader lines_;
     std::deque<Incoming> incoming_;
     std::deque<Outgoing> outgoing_;
-    std::size_t queued_ = 0;  // bytes not sent yet
+    std::size_t queued_ = 0;       // bytes not sent yet
     std::optional<Request> held_;  // put off by whoever takes requests; nothing behind it is taken before
     bool reading_ = false, writing_ = false, processing_ = false, flushing_ = false;
     bool input_ended_ = false, closed_ = false;

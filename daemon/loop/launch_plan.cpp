@@ -36,7 +36,7 @@ std::vector<std::string> environment(const core::Launch& action, const std::stri
 std::vector<sys::ResourceLimit> limits(const core::LaunchSpec& spec) {
     std::vector<sys::ResourceLimit> result;
     for (const core::ResourceLimit& limit : spec.limits)
-        if (const auto resource = sys::resource_named(limit.name)) 
+        if (const auto resource = sys::resource_named(limit.name))
             result.push_back({*resource, limit.soft, limit.hard, limit.inherited});
     return result;
 }
@@ -51,8 +51,8 @@ struct SourceOf {
     sys::StdioSource log() {
         if (!launching.log) {
             const auto& identity = launching.action.spec->identity;
-            auto made = sys::create_log_file(config.log_dir, launching.action.id, launching.action.name, identity.uid,
-                                             identity.gid);
+            auto made = sys::create_log_file(config.log_dir, launching.action.id, launching.action.name,
+                                             identity.uid, identity.gid);
             if (!made) {
                 problem = made.error().error;
                 launching.log_problem = made.error().operation + " " + made.error().subject;

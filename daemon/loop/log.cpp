@@ -17,8 +17,10 @@ std::string printable(const std::string& text) {
     constexpr const char* k_hex = "0123456789abcdef";
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 && byte != 0x7f) clean += c;
-        else clean.append("\\x").append(1, k_hex[byte >> 4]).append(1, k_hex[byte & 15]);
+        if (byte >= 0x20 && byte != 0x7f)
+            clean += c;
+        else
+            clean.append("\\x").append(1, k_hex[byte >> 4]).append(1, k_hex[byte & 15]);
     }
     return clean;
 }
@@ -26,10 +28,13 @@ std::string printable(const std::string& text) {
 }  // namespace
 
 void open_log() {
-    auto logger = std::make_shared<spdlog::logger>("procd", std::make_shared<spdlog::sinks::stderr_sink_st>());
+    auto logger =
+        std::make_shared<spdlog::logger>("procd", std::make_shared<spdlog::sinks::stderr_sink_st>());
     // sd-daemon(3): "<4>" is a warning. Without a journal, the time.
-    if (sys::environment_variable("JOURNAL_STREAM")) logger->set_pattern("%v");
-    else logger->set_pattern("%Y-%m-%d %H:%M:%S.%e procd[%P] %v");
+    if (sys::environment_variable("JOURNAL_STREAM"))
+        logger->set_pattern("%v");
+    else
+        logger->set_pattern("%Y-%m-%d %H:%M:%S.%e procd[%P] %v");
     logger->flush_on(spdlog::level::info);
     spdlog::set_default_logger(std::move(logger));
 }

@@ -49,7 +49,8 @@ void PidWatches::forget_dead() {
     if (entries_.size() < look_again_at_) return;
     for (auto entry = entries_.begin(); entry != entries_.end();) {
         const auto& [number, watched] = *entry;
-        const bool dead = !watched.pidfd && sys::start_time(watched.identity.first) != watched.identity.second;
+        const bool dead =
+            !watched.pidfd && sys::start_time(watched.identity.first) != watched.identity.second;
         if (dead) by_identity_.erase(watched.identity);
         entry = dead ? entries_.erase(entry) : std::next(entry);
     }
@@ -91,11 +92,13 @@ std::variant<core::Identity, std::string> identity_of(const sys::Peer& peer, con
     if (!restrictions) return "the caller has ended, so what it may do is not known";
     identity.no_new_privs = restrictions->no_new_privs && !own.no_new_privs;
     if (allow_confined) return identity;
-    if (restrictions->seccomp != 0 && !own.seccomp) return "the caller is confined by seccomp, and its child would not be";
+    if (restrictions->seccomp != 0 && !own.seccomp)
+        return "the caller is confined by seccomp, and its child would not be";
     for (const auto& [kind, inode] : own.inodes) {
         const auto callers = sys::namespace_of(peer.pid, kind);
         if (!callers) return "the caller's namespaces cannot be read";
-        if (*callers != inode) return "the caller is in another " + kind + " namespace, and its child would not be";
+        if (*callers != inode)
+            return "the caller is in another " + kind + " namespace, and its child would not be";
     }
     return identity;
 }

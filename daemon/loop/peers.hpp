@@ -16,8 +16,9 @@
 
 namespace procd::loop {
 
-// Processes that own something and are not procd's children: watched by pidfd, so that their end is noticed however it
-// comes, and no other process is ever taken for them. Each watch has a number of its own, never used again.
+// Processes that own something and are not procd's children: watched by pidfd, so that their end is noticed
+// however it comes, and no other process is ever taken for them. Each watch has a number of its own, never
+// used again.
 class PidWatches {
   public:
     using OnEnd = std::function<void(std::uint64_t number)>;
@@ -56,8 +57,8 @@ struct OwnNamespaces {
 };
 OwnNamespaces own_namespaces();
 
-// Who a child of this caller would be; or why a procd of root's starts nothing for it: what is confined in namespaces or
-// by seccomp would get out that way.
+// Who a child of this caller would be; or why a procd of root's starts nothing for it: what is confined in
+// namespaces or by seccomp would get out that way.
 std::variant<core::Identity, std::string> identity_of(const sys::Peer& peer, const OwnNamespaces& own,
                                                       bool allow_confined);
 

@@ -11,8 +11,8 @@
 
 namespace procd::loop {
 
-// A descriptor in the reactor. Owns it; a handler never runs after the end of its life, although asio may have queued
-// it before.
+// A descriptor in the reactor. Owns it; a handler never runs after the end of its life, although asio may
+// have queued it before.
 class Readiness {
   public:
     using Handler = std::function<void()>;
@@ -35,9 +35,10 @@ class Readiness {
 
     // Calls the handler once, when the descriptor is ready for that (or broken).
     void wait(Kind kind, Handler handler) {
-        descriptor_.async_wait(kind, [alive = alive_, handler = std::move(handler)](const asio::error_code& error) {
-            if (*alive && error != asio::error::operation_aborted) handler();
-        });
+        descriptor_.async_wait(kind,
+                               [alive = alive_, handler = std::move(handler)](const asio::error_code& error) {
+                                   if (*alive && error != asio::error::operation_aborted) handler();
+                               });
     }
     void on_readable(Handler handler) { wait(Kind::wait_read, std::move(handler)); }
 

@@ -30,7 +30,9 @@ api::Self describe_self(const RuntimeConfig& config, const sys::Containment& con
 
 Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<sys::Containment> containment,
                  sys::UniqueFd signals)
-    : config_(std::move(config)), self_(describe_self(config_, *containment)), own_(own_namespaces()),
+    : config_(std::move(config)),
+      self_(describe_self(config_, *containment)),
+      own_(own_namespaces()),
       containment_(std::move(containment)),
       children_(io_, *containment_, ChildrenConfig{listener.path(), config_.log_dir, self_.uid == 0},
                 [this](core::Event event) { api_.happened(event); }),
@@ -38,7 +40,10 @@ Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<s
                [this](std::uint64_t number) {
                    api_.happened(core::OwnerEnded{{core::OwnerKind::pid, number}});
                }),
-      api_(config_.core, *this), signals_(io_, std::move(signals)), deadline_(io_), farewell_(io_) {
+      api_(config_.core, *this),
+      signals_(io_, std::move(signals)),
+      deadline_(io_),
+      farewell_(io_) {
     acceptor_ = std::make_unique<Acceptor>(
         io_, std::move(listener), [this](sys::UniqueFd socket) { on_connection(std::move(socket)); },
         [](const std::string& text) { log_warning(text); });
@@ -61,7 +66,8 @@ void Runtime::log(const std::string& text) {
     log_info(text);
 }
 
-// ---- signals ------------------------------------------------------------------------------------------------------
+// ---- signals
+// ------------------------------------------------------------------------------------------------------
 
 void Runtime::await_signal() {
     signals_.on_readable([this] {
@@ -78,7 +84,8 @@ void Runtime::await_signal() {
     });
 }
 
-// ---- actions ------------------------------------------------------------------------------------------------------
+// ---- actions
+// ------------------------------------------------------------------------------------------------------
 
 // What an action leads to at once comes after what was decided before it.
 void Runtime::perform(core::Actions actions) {
@@ -113,7 +120,8 @@ void Runtime::carry_out(const core::Action& action) {
     }
 }
 
-// Everything of ours has ended. What could not be attributed goes now, the last answers go out, and that is the end.
+// Everything of ours has ended. What could not be attributed goes now, the last answers go out, and that is
+// the end.
 void Runtime::leave() {
     if (std::exchange(leaving_, true)) return;
     if (const std::size_t strays = containment_->kill_strays())
@@ -131,7 +139,8 @@ void Runtime::leave() {
     });
 }
 
-// ---- connections --------------------------------------------------------------------------------------------------
+// ---- connections
+// --------------------------------------------------------------------------------------------------
 
 Runtime::Client* Runtime::client(core::ConnectionId id) {
     const auto found = clients_.find(id);
@@ -145,7 +154,9 @@ void Runtime::on_connection(sys::UniqueFd socket) {
     if (count >= config_.max_connections && peer->uid != 0 && peer->uid != self_.uid) {
         const std::string text = "user " + std::to_string(peer->uid) + " has " + std::to_string(count) +
                                  " connections, the most that one may have";
-        (void)sys::send(socket.get(), proto::error_line("null", {proto::ErrorKind::limit, text, proto::OrderedJson::object()}), {});
+        (void)sys::send(
+            socket.get(),
+            proto::error_line("null", {proto::ErrorKind::limit, text, proto::OrderedJson::object()}), {});
         return;
     }
     ++count;
@@ -154,14 +165,17 @@ void Runtime::on_connection(sys::UniqueFd socket) {
     if (!sys::supports_peer_pidfd())
         if (auto pidfd = sys::peer_pidfd(socket.get(), *peer)) entry.early_pidfd = std::move(*pidfd);
     Connection::Handlers handlers;
-    handlers.on_request = [this](Connection& from, const Connection::Request& request) { return on_request(from, request); };
+    handlers.on_request = [this](Connection& from, const Connection::Request& request) {
+        return on_request(from, request);
+    };
     handlers.on_half_closed = [this](Connection& from) {
         half_closed_.insert(from.id());
         // Not from inside one of its own functions.
         asio::post(io_, [this, from_id = from.id()] { close_if_done(from_id); });
     };
     handlers.on_closed = [this](Connection& closed) { on_closed(closed); };
-    entry.connection = std::make_shared<Connection>(io_, id, std::move(socket), std::move(*peer), std::move(handlers));
+    entry.connection =
+        std::make_shared<Connection>(io_, id, std::move(socket), std::move(*peer), std::move(handlers));
     entry.connection->start();
 }
 
@@ -193,7 +207,8 @@ void Runtime::on_closed(Connection& connection) {
     api_.connection_closed(id);
 }
 
-// A client that will send no more, and to whom nothing is owed, is gone; but not while something belongs to it.
+// A client that will send no more, and to whom nothing is owed, is gone; but not while something belongs to
+// it.
 void Runtime::close_if_done(core::ConnectionId id) {
     Client* const entry = client(id);
     if (!entry || !entry->connection->half_closed() || !entry->connection->idle() || api_.owes(id)) return;

@@ -33,8 +33,8 @@ struct RuntimeConfig {
     sys::ResourceLimit nofile{};  // procd's own before it was raised: what children of nobody's get
 };
 
-// One procd at work: connections in, the core's decisions out. Everything happens on the thread that calls run(), but for
-// what the spawner does.
+// One procd at work: connections in, the core's decisions out. Everything happens on the thread that calls
+// run(), but for what the spawner does.
 class Runtime final : public api::Host {
   public:
     using Ready = std::function<void()>;

@@ -101,7 +101,8 @@ std::vector<core::ResourceLimit> Runtime::limits(core::ConnectionId connection) 
     if (!limits) return result;
     for (const sys::ResourceLimit& limit : *limits) {
         // procd has raised its own number of descriptors; that is not for children.
-        const sys::ResourceLimit& shown = own && limit.resource == config_.nofile.resource ? config_.nofile : limit;
+        const sys::ResourceLimit& shown =
+            own && limit.resource == config_.nofile.resource ? config_.nofile : limit;
         result.push_back({std::string(sys::name_of_resource(shown.resource)), shown.soft, shown.hard, true});
     }
     return result;
@@ -109,7 +110,8 @@ std::vector<core::ResourceLimit> Runtime::limits(core::ConnectionId connection) 
 
 std::optional<core::Identity> Runtime::user(const std::string& name) {
     std::optional<sys::UserInfo> user = sys::user_named(name);
-    if (!user && !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    if (!user && !name.empty() &&
+        std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; }))
         if (name.size() < 10) user = sys::user_of(static_cast<uid_t>(std::stoul(name)));
     if (!user) return std::nullopt;
     const std::vector<gid_t> groups = sys::groups_of(*user);

@@ -60,7 +60,8 @@ PROCD_NO_SANITIZE long apply_limits(const ChildPlan& plan) {
         long result = raw_syscall(SYS_prlimit64, 0, limit.resource, as_argument(value), 0);
         if (result == -EPERM && limit.as_far_as_allowed) {
             std::uint64_t own[2] = {0, 0};
-            if ((result = raw_syscall(SYS_prlimit64, 0, limit.resource, 0, as_argument(own))) < 0) return result;
+            if ((result = raw_syscall(SYS_prlimit64, 0, limit.resource, 0, as_argument(own))) < 0)
+                return result;
             value[1] = limit.hard < own[1] ? limit.hard : own[1];
             value[0] = limit.soft < value[1] ? limit.soft : value[1];
             result = raw_syscall(SYS_prlimit64, 0, limit.resource, as_argument(value), 0);

@@ -44,7 +44,8 @@ class Containment {
     // Signals main first (if it lives), then everybody else, in passes until one finds nobody new (at most
     // k_max_passes; forkers cannot hold the loop). Each by pidfd after a check that it is still a member.
     // main_only signals the main alone.
-    // resume: SIGCONT to all of them after that, since a stopped process takes the signal only when it goes on.
+    // resume: SIGCONT to all of them after that, since a stopped process takes the signal only when it goes
+    // on.
     virtual void signal_tree(TreeId id, int signal, bool main_only, bool resume = false) = 0;
     // cgroup.kill, and SIGKILL to the main by pidfd; under subreaper SIGKILL to all found, in passes.
     virtual void kill_tree(TreeId id) = 0;

@@ -44,8 +44,8 @@ struct SameAsStdout {};
 using StdioSource = std::variant<int, FileToOpen, SameAsStdout>;
 
 struct ResourceLimit {
-    int resource;              // RLIMIT_*
-    std::uint64_t soft, hard;  // RLIM_INFINITY for unlimited
+    int resource;                    // RLIMIT_*
+    std::uint64_t soft, hard;        // RLIM_INFINITY for unlimited
     bool as_far_as_allowed = false;  // where raising the hard limit is not permitted, keep procd's own
 };
 

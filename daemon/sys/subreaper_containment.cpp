@@ -55,8 +55,8 @@ void SubreaperContainment::main_reaped(TreeId id) {
 }
 
 void SubreaperContainment::fresh_sweep_for(const Tree& tree) {
-    // Where there are many processes a sweep takes its time, and serves for longer: a thousand trees that end together
-    // must not cost a thousand sweeps. What came since is looked for below the members.
+    // Where there are many processes a sweep takes its time, and serves for longer: a thousand trees that end
+    // together must not cost a thousand sweeps. What came since is looked for below the members.
     const auto age = std::max<std::chrono::steady_clock::duration>(k_sweep_age, sweep_took_ * 4);
     const bool recent = std::chrono::steady_clock::now() - last_sweep_ < age;
     if (!recent || sweeps_ <= tree.touched) sweep();

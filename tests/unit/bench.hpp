@@ -94,21 +94,25 @@ struct Bench final : Listener {
     ProcessId create(const Caller& caller, Creation creation) {
         return *core.create(caller, std::move(creation), now);
     }
-    Outcome<Done> start(const Caller& caller, ProcessId id) { return core.start(caller, id, next_token++, now, actions); }
+    Outcome<Done> start(const Caller& caller, ProcessId id) {
+        return core.start(caller, id, next_token++, now, actions);
+    }
     Outcome<Done> terminate(ProcessId id, std::optional<Duration> grace = std::nullopt) {
         return core.terminate({id}, grace, now, actions);
     }
     Outcome<Done> kill(ProcessId id) { return core.kill({id}, now, actions); }
     Outcome<Done> close(ProcessId id) { return core.close({id}, actions); }
     // The token of the wait, where it was taken.
-    Outcome<Token> wait(const Caller& caller, const std::vector<ProcessId>& ids, WaitMode mode = WaitMode::all,
-                        std::optional<Duration> timeout = std::nullopt) {
+    Outcome<Token> wait(const Caller& caller, const std::vector<ProcessId>& ids,
+                        WaitMode mode = WaitMode::all, std::optional<Duration> timeout = std::nullopt) {
         const Token token = next_token++;
         auto outcome = core.wait(caller, ids, mode, timeout, token, now, actions);
         if (!outcome) return outcome.refusal();
         return token;
     }
-    SessionId session(const Caller& caller) { return *core.open_session(caller, "", {77, "run.sh"}, nullptr, nullptr); }
+    SessionId session(const Caller& caller) {
+        return *core.open_session(caller, "", {77, "run.sh"}, nullptr, nullptr);
+    }
     std::vector<ProcessId> end_session(const Caller& caller, SessionId id) {
         return *core.end_session(caller, id, now, actions);
     }
@@ -132,8 +136,9 @@ struct Bench final : Listener {
     }
     std::size_t sent(ProcessId id, int signal) const {
         const auto found = all<SendSignal>();
-        return static_cast<std::size_t>(std::count_if(
-            found.begin(), found.end(), [&](const SendSignal& one) { return one.id == id && one.signal == signal; }));
+        return static_cast<std::size_t>(std::count_if(found.begin(), found.end(), [&](const SendSignal& one) {
+            return one.id == id && one.signal == signal;
+        }));
     }
     bool leaves() const { return !all<Leave>().empty(); }
     std::vector<EventType> events_of(ProcessId id) const {
@@ -197,8 +202,8 @@ inline OwnerKey procd_key(UserId uid = k_user) {
     return {OwnerKind::procd, uid};
 }
 
-inline Creation process(const OwnerKey& owner, std::optional<bool> daemon = std::nullopt, std::string name = "",
-                        UserId uid = k_user) {
+inline Creation process(const OwnerKey& owner, std::optional<bool> daemon = std::nullopt,
+                        std::string name = "", UserId uid = k_user) {
     auto spec = std::make_shared<LaunchSpec>();
     spec->command = {"sleep", "100"};
     Creation creation;

@@ -8,7 +8,8 @@
 
 #include "daemon/api/api.hpp"
 
-// A machine and a loop that are not there: what the Api asks of them is looked up in maps, what it tells them is kept.
+// A machine and a loop that are not there: what the Api asks of them is looked up in maps, what it tells them
+// is kept.
 namespace procd::api {
 
 struct FakeDescriptor final : core::Resource {
@@ -30,7 +31,9 @@ class FakeHost final : public Host {
     core::OwnerFacts peer(core::ConnectionId connection) override {
         return {static_cast<std::int64_t>(4000 + connection), "bash"};
     }
-    std::optional<core::ProcessId> enclosing(core::ConnectionId connection) override { return look(inside, connection); }
+    std::optional<core::ProcessId> enclosing(core::ConnectionId connection) override {
+        return look(inside, connection);
+    }
     std::optional<core::SessionId> session_around(core::ConnectionId connection) override {
         return look(around, connection);
     }
@@ -39,7 +42,9 @@ class FakeHost final : public Host {
         if (strange.contains(connection)) return "the caller is in another namespace";
         return core::Identity{look(uids, connection).value_or(me.uid), 100, {100}, false};
     }
-    std::vector<core::ResourceLimit> limits(core::ConnectionId) override { return {{"nofile", 1024, 4096, true}}; }
+    std::vector<core::ResourceLimit> limits(core::ConnectionId) override {
+        return {{"nofile", 1024, 4096, true}};
+    }
     std::optional<core::Identity> user(const std::string& name) override {
         if (name != "alice") return std::nullopt;
         return core::Identity{2001, 2001, {2001}, false};
@@ -49,7 +54,9 @@ class FakeHost final : public Host {
         if (!uid) return std::nullopt;
         return Watched{static_cast<std::uint64_t>(pid) * 10, {pid, "watched"}, *uid};
     }
-    std::optional<Watched> watch_pidfd(const core::ResourcePtr& pidfd) override { return watch_pid(std::stoi(text(pidfd))); }
+    std::optional<Watched> watch_pidfd(const core::ResourcePtr& pidfd) override {
+        return watch_pid(std::stoi(text(pidfd)));
+    }
     bool is_pidfd(const core::ResourcePtr& resource) const override {
         return text(resource).find_first_not_of("0123456789") == std::string::npos;
     }
@@ -119,7 +126,9 @@ using proto::Json;
 
 // An Api on a fake host, spoken to in JSON.
 struct Desk {
-    explicit Desk(core::UserId own = 1000, core::Config config = {}) : api(with(config, own), host) { host.me.uid = own; }
+    explicit Desk(core::UserId own = 1000, core::Config config = {}) : api(with(config, own), host) {
+        host.me.uid = own;
+    }
 
     static core::Config with(core::Config config, core::UserId own) {
         config.own_uid = own;
@@ -131,7 +140,8 @@ struct Desk {
         return Peer{connection, whose, static_cast<std::int64_t>(4000 + connection)};
     }
 
-    bool line(const Peer& from, const std::string& text, const std::vector<core::ResourcePtr>& descriptors = {}) {
+    bool line(const Peer& from, const std::string& text,
+              const std::vector<core::ResourcePtr>& descriptors = {}) {
         return api.handle(from, text, descriptors);
     }
     // Sends a request; its id, by which the answer is found.
@@ -145,7 +155,8 @@ struct Desk {
     // The answer to a request that was sent: {result: …} or {error: …}; null: there is none yet.
     Json answer(int id) const {
         for (const auto& sent : host.sent)
-            if (const Json reply = Json::parse(sent.line); reply.contains("id") && reply["id"] == id) return reply;
+            if (const Json reply = Json::parse(sent.line); reply.contains("id") && reply["id"] == id)
+                return reply;
         return nullptr;
     }
     Json ask(const Peer& from, const std::string& method, Json params = Json::object(),
@@ -158,22 +169,28 @@ struct Desk {
     std::string refusal(const Peer& from, const std::string& method, Json params = Json::object(),
                         const std::vector<core::ResourcePtr>& descriptors = {}) {
         const Json reply = ask(from, method, std::move(params), descriptors);
-        return reply.is_object() && reply.contains("error") ? reply["error"]["data"]["kind"].get<std::string>() : "none";
+        return reply.is_object() && reply.contains("error")
+                   ? reply["error"]["data"]["kind"].get<std::string>()
+                   : "none";
     }
     std::string complaint(const Peer& from, const std::string& method, Json params = Json::object(),
                           const std::vector<core::ResourcePtr>& descriptors = {}) {
         const Json reply = ask(from, method, std::move(params), descriptors);
-        return reply.is_object() && reply.contains("error") ? reply["error"]["message"].get<std::string>() : "none";
+        return reply.is_object() && reply.contains("error") ? reply["error"]["message"].get<std::string>()
+                                                            : "none";
     }
     // Spawns a process that starts, and gives its object.
-    Json spawn(const Peer& from, Json params = Json::object(), const std::vector<core::ResourcePtr>& descriptors = {}) {
+    Json spawn(const Peer& from, Json params = Json::object(),
+               const std::vector<core::ResourcePtr>& descriptors = {}) {
         if (!params.contains("command")) params["command"] = {"sleep", "100"};
         const int id = send(from, "spawn", std::move(params), descriptors);
         runs(newest());
         return answer(id)["result"];
     }
     core::ProcessId newest() { return api.core().processes().rbegin()->first; }
-    void runs(core::ProcessId id) { api.happened(core::LaunchSucceeded{id, 4000 + id, "/log/" + std::to_string(id)}); }
+    void runs(core::ProcessId id) {
+        api.happened(core::LaunchSucceeded{id, 4000 + id, "/log/" + std::to_string(id)});
+    }
     void ends(core::ProcessId id, int code = 0) {
         api.happened(core::MainExited{id, {core::How::exited, code, 0, false}});
         api.happened(core::TreeCounted{id, 0});
@@ -181,7 +198,8 @@ struct Desk {
     std::vector<Json> events(core::ConnectionId connection) const {
         std::vector<Json> found;
         for (const auto& sent : host.sent)
-            if (const Json message = Json::parse(sent.line); sent.connection == connection && message.contains("method"))
+            if (const Json message = Json::parse(sent.line);
+                sent.connection == connection && message.contains("method"))
                 found.push_back(message["params"]);
         return found;
     }

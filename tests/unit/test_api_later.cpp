@@ -13,7 +13,8 @@ TEST_CASE("a wait is answered when it is over, and blocks nobody") {
     desk.spawn(peer, {{"name", "a"}});
     desk.spawn(peer, {{"name", "b"}});
     CHECK(desk.complaint(peer, "wait", {{"processes", Json::array()}}) == "params.processes: is empty");
-    CHECK(desk.ask(peer, "wait", {{"processes", {1, 2}}, {"timeout", 0}}) == Json{{"processes", Json::array()}, {"timed_out", true}});
+    CHECK(desk.ask(peer, "wait", {{"processes", {1, 2}}, {"timeout", 0}}) ==
+          Json{{"processes", Json::array()}, {"timed_out", true}});
     const int all = desk.send(peer, "wait", {{"processes", {"a", 2}}});
     const int any = desk.send(peer, "wait", {{"processes", {"a", 2}}, {"mode", "any"}});
     CHECK(desk.refusal(peer, "hello") == "none");
@@ -42,14 +43,16 @@ TEST_CASE("terminate answers at once, or with wait when the trees are gone") {
     Desk desk;
     const Peer peer = desk.peer(1);
     desk.spawn(peer);
-    CHECK(desk.ask(peer, "terminate", {{"processes", {1}}, {"grace", 5}})["processes"][0]["state"] == "stopping");
+    CHECK(desk.ask(peer, "terminate", {{"processes", {1}}, {"grace", 5}})["processes"][0]["state"] ==
+          "stopping");
     const int waiting = desk.send(peer, "terminate", {{"processes", {1}}, {"wait", true}});
     CHECK(desk.answer(waiting).is_null());
     desk.ends(1);
     CHECK(desk.answer(waiting)["result"]["processes"][0]["state"] == "exited");
     CHECK_FALSE(desk.answer(waiting)["result"].contains("timed_out"));
     CHECK(desk.ask(peer, "terminate", {{"processes", {1}}, {"wait", true}})["processes"].size() == 1);
-    CHECK(desk.ask(peer, "terminate", {{"processes", Json::array()}, {"wait", true}}) == Json{{"processes", Json::array()}});
+    CHECK(desk.ask(peer, "terminate", {{"processes", Json::array()}, {"wait", true}}) ==
+          Json{{"processes", Json::array()}});
 }
 
 TEST_CASE("a terminate that cannot wait does nothing") {
@@ -93,8 +96,10 @@ TEST_CASE("a session is a lease of its connection") {
     Desk desk;
     const Peer holder = desk.peer(1), user = desk.peer(2);
     CHECK(desk.ask(holder, "session", {{"name", "ci"}}) == Json{{"session", "s1"}});
-    CHECK(desk.complaint(holder, "session", {{"stdio", {{"stdout", "null"}}}}).starts_with("params.stdio.stdout: "));
-    CHECK(desk.complaint(holder, "session", {{"stdio", {{"stdin", "log"}}}}).starts_with("params.stdio.stdin: "));
+    CHECK(desk.complaint(holder, "session", {{"stdio", {{"stdout", "null"}}}})
+              .starts_with("params.stdio.stdout: "));
+    CHECK(desk.complaint(holder, "session", {{"stdio", {{"stdin", "log"}}}})
+              .starts_with("params.stdio.stdin: "));
     desk.spawn(user, {{"owner", {{"session", "s1"}}}, {"daemon", true}});
     desk.spawn(user, {{"owner", {{"session", "s1"}}}, {"name", "worker"}});
     CHECK(desk.ask(user, "list", {{"owner", {{"session", "s1"}}}})["processes"].size() == 2);

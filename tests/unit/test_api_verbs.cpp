@@ -52,7 +52,8 @@ TEST_CASE_FIXTURE(Listing, "list gives the fields that were asked for, and knows
     const Json listed = desk.ask(peer, "list", {{"fields", {"exitcode", "id"}}, {"name", "a1"}});
     CHECK(listed["processes"] == Json::array({{{"id", 1}, {"exitcode", 5}}}));
     CHECK(desk.ask(peer, "list", {{"fields", Json::array()}})["processes"][0] == Json::object());
-    CHECK(desk.complaint(peer, "list", {{"fields", {"id", "shoe"}}}) == "params.fields[1]: is no member of a process object");
+    CHECK(desk.complaint(peer, "list", {{"fields", {"id", "shoe"}}}) ==
+          "params.fields[1]: is no member of a process object");
 }
 
 TEST_CASE("everybody sees and touches their own processes, root all") {
@@ -60,7 +61,8 @@ TEST_CASE("everybody sees and touches their own processes, root all") {
     const Peer alice = desk.peer(1, 2001), bob = desk.peer(2, 2002), root = desk.peer(3, 0);
     desk.spawn(alice, {{"name", "db"}});
     CHECK(desk.ask(bob, "list")["processes"].empty());
-    for (const char* method : {"status", "start", "sentinel"}) CHECK(desk.refusal(bob, method, {{"process", 1}}) == "no_such_process");
+    for (const char* method : {"status", "start", "sentinel"})
+        CHECK(desk.refusal(bob, method, {{"process", 1}}) == "no_such_process");
     for (const char* method : {"wait", "terminate", "kill", "interrupt", "close"})
         CHECK(desk.refusal(bob, method, {{"processes", {"db"}}}) == "no_such_process");
     CHECK(desk.ask(root, "status", {{"process", "db"}})["uid"] == 2001);
@@ -71,7 +73,8 @@ TEST_CASE("everybody sees and touches their own processes, root all") {
     CHECK(desk.refusal(alice, "spawn", {{"command", {"x"}}, {"user", "alice"}}) == "not_permitted");
     CHECK(desk.refusal(root, "spawn", {{"command", {"x"}}, {"user", "nobody-here"}}) == "bad_request");
     desk.host.strange.insert(4);
-    CHECK(desk.complaint(desk.peer(4, 2001), "spawn", {{"command", {"x"}}}) == "the caller is in another namespace");
+    CHECK(desk.complaint(desk.peer(4, 2001), "spawn", {{"command", {"x"}}}) ==
+          "the caller is in another namespace");
 }
 
 TEST_CASE("what is missing or ambiguous is said with ids and names") {
@@ -89,14 +92,17 @@ TEST_CASE("what is missing or ambiguous is said with ids and names") {
 TEST_CASE("an error in a selector's owner names the place of the selector") {
     Desk desk;
     const Json selector{{"name", "db"}, {"owner", "process"}};
-    CHECK(desk.complaint(desk.peer(1), "status", {{"process", selector}}).starts_with("params.process.owner: "));
-    CHECK(desk.complaint(desk.peer(1), "kill", {{"processes", {1, selector}}}).starts_with("params.processes[1].owner: "));
+    CHECK(desk.complaint(desk.peer(1), "status", {{"process", selector}})
+              .starts_with("params.process.owner: "));
+    CHECK(desk.complaint(desk.peer(1), "kill", {{"processes", {1, selector}}})
+              .starts_with("params.processes[1].owner: "));
 }
 
 TEST_CASE("create makes, start starts, and both say what is") {
     Desk desk;
     const Peer peer = desk.peer(1);
-    const Json created = desk.ask(peer, "create", {{"command", {"x"}}, {"daemon", true}, {"cwd", "/tmp"}, {"name", ""}});
+    const Json created =
+        desk.ask(peer, "create", {{"command", {"x"}}, {"daemon", true}, {"cwd", "/tmp"}, {"name", ""}});
     CHECK(created["state"] == "initial");
     CHECK(created["name"] == "Process-1");
     CHECK(created["pid"].is_null());
@@ -126,7 +132,8 @@ TEST_CASE("what cannot be created is said with the path of the parameter") {
     CHECK(complaint("cwd", "tmp") == "params.cwd: expected an absolute path");
     CHECK(complaint("stdio", {{"stdin", "log"}}) == "params.stdio.stdin: a log cannot be read from");
     CHECK(complaint("stdio", {{"stdout", "stdout"}}) == "params.stdio.stdout: \"stdout\" is for stderr only");
-    CHECK(complaint("stdio", {{"stdin", {{"file", "x"}, {"append", true}}}}).starts_with("params.stdio.stdin.append: "));
+    CHECK(complaint("stdio", {{"stdin", {{"file", "x"}, {"append", true}}}})
+              .starts_with("params.stdio.stdin.append: "));
     CHECK(complaint("rlimits", {{"nofile", 5000}}).starts_with("params.rlimits.nofile: above"));
     CHECK(complaint("owner", "process").starts_with("params.owner: "));
     CHECK(desk.refusal(peer, "spawn", {{"command", {"x"}}, {"user", "alice"}}) == "not_permitted");
@@ -158,10 +165,12 @@ TEST_CASE("an index out of range is an error, wherever it stands") {
     };
     CHECK(complaint({{"fds", {0, 1}}}) == "params.fds[1]: no descriptor 1 came with the request");
     CHECK(complaint({{"fds", {-1}}}).starts_with("params.fds[0]: "));
-    CHECK(complaint({{"stdio", {{"stderr", {{"fd", 7}}}}}}).starts_with("params.stdio.stderr.fd: no descriptor 7"));
+    CHECK(complaint({{"stdio", {{"stderr", {{"fd", 7}}}}}})
+              .starts_with("params.stdio.stderr.fd: no descriptor 7"));
     CHECK(complaint({{"owner", {{"pidfd", 1}}}}).starts_with("params.owner.pidfd: no descriptor 1"));
     CHECK(complaint({{"owner", {{"pidfd", 0}}}}) == "params.owner.pidfd: is no pidfd");
-    CHECK(desk.complaint(peer, "session", {{"stdio", {{"stdout", {{"fd", 1}}}}}}, given).starts_with("params.stdio.stdout.fd: "));
+    CHECK(desk.complaint(peer, "session", {{"stdio", {{"stdout", {{"fd", 1}}}}}}, given)
+              .starts_with("params.stdio.stdout.fd: "));
     CHECK(desk.api.core().processes().empty());
 }
 
@@ -209,14 +218,16 @@ TEST_CASE("set changes both or neither") {
     const Peer peer = desk.peer(1);
     desk.ask(peer, "create", {{"command", {"x"}}});
     const auto now = [&] { return desk.ask(peer, "status", {{"process", 1}}); };
-    CHECK(desk.refusal(peer, "set", {{"process", 1}, {"daemon", true}, {"owner", {{"session", "s9"}}}}) == "owner_gone");
+    CHECK(desk.refusal(peer, "set", {{"process", 1}, {"daemon", true}, {"owner", {{"session", "s9"}}}}) ==
+          "owner_gone");
     CHECK(now()["daemon"] == false);
     const Json changed = desk.ask(peer, "set", {{"process", 1}, {"daemon", true}, {"owner", "procd"}});
     CHECK(changed["daemon"] == true);
     CHECK(changed["owner"]["kind"] == "procd");
     desk.send(peer, "start", {{"process", 1}});
     desk.runs(1);
-    CHECK(desk.complaint(peer, "set", {{"process", 1}, {"daemon", false}, {"owner", "connection"}}) == "process has already started");
+    CHECK(desk.complaint(peer, "set", {{"process", 1}, {"daemon", false}, {"owner", "connection"}}) ==
+          "process has already started");
     CHECK(now()["owner"]["kind"] == "procd");
 }
 
@@ -237,8 +248,12 @@ TEST_CASE("rename, close, sentinel and status") {
     desk.ends(1, 7);
     const Json ended = desk.ask(peer, "status", {{"process", "new"}});
     CHECK(ended["exitcode"] == 7);
-    CHECK(ended["result"] == Json{{"how", "exited"}, {"code", 7}, {"signal", nullptr}, {"core", false},
-                                  {"cause", "self"}, {"leftovers", 0}});
+    CHECK(ended["result"] == Json{{"how", "exited"},
+                                  {"code", 7},
+                                  {"signal", nullptr},
+                                  {"core", false},
+                                  {"cause", "self"},
+                                  {"leftovers", 0}});
     CHECK(desk.ask(peer, "close", {{"processes", {1}}}) == Json{{"closed", {1}}});
     CHECK(desk.refusal(peer, "status", {{"process", 1}}) == "no_such_process");
 }

@@ -7,9 +7,15 @@
 using namespace procd::proto;
 
 TEST_CASE("base64 is that of RFC 4648") {
-    const std::pair<const char*, const char*> examples[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
-                                                            {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},  {"fooba", "Zm9vYmE="},
-                                                            {"foobar", "Zm9vYmFy"}, {"\xff\xfe\xfd", "//79"}, {"\xfb", "+w=="}};
+    const std::pair<const char*, const char*> examples[] = {{"", ""},
+                                                            {"f", "Zg=="},
+                                                            {"fo", "Zm8="},
+                                                            {"foo", "Zm9v"},
+                                                            {"foob", "Zm9vYg=="},
+                                                            {"fooba", "Zm9vYmE="},
+                                                            {"foobar", "Zm9vYmFy"},
+                                                            {"\xff\xfe\xfd", "//79"},
+                                                            {"\xfb", "+w=="}};
     for (const auto& [bytes, text] : examples) {
         CHECK(base64_encode(bytes) == text);
         CHECK(base64_decode(text) == bytes);
@@ -27,7 +33,7 @@ TEST_CASE("every byte survives the way there and back") {
 }
 
 TEST_CASE("what is not exactly base64 is refused") {
-    for (const char* bad : {"Z", "Zg", "Zg=", "Zg===", "=", "==", "====", "Z===", "Zm9v\n", "Zm 9", "Zm-v", "Zm_v", "Zg==Zg==",
-                            "Z=g=", "=Zg=", "Zh==", "Zm9=", "é==="})
+    for (const char* bad : {"Z", "Zg", "Zg=", "Zg===", "=", "==", "====", "Z===", "Zm9v\n", "Zm 9", "Zm-v",
+                            "Zm_v", "Zg==Zg==", "Z=g=", "=Zg=", "Zh==", "Zm9=", "é==="})
         CHECK_FALSE(base64_decode(bad));
 }

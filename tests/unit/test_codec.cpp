@@ -42,7 +42,8 @@ struct WithNulls {
 }  // namespace
 
 TEST_CASE("a message is written in the order of its fields, without those that are absent") {
-    CHECK(decoded<Outer>(R"({"mode":"any","inner":{"flag":false,"number":7},"text":"t","list":[{"number":1}]})") ==
+    CHECK(decoded<Outer>(
+              R"({"mode":"any","inner":{"flag":false,"number":7},"text":"t","list":[{"number":1}]})") ==
           R"({"text":"t","inner":{"number":7,"flag":false},"list":[{"number":1}],"mode":"any"})");
     CHECK(decoded<Outer>(R"({"text":""})") == R"({"text":""})");
     CHECK(dump(encode(WithNulls{})) == R"({"a":null,"b":null})");
@@ -59,7 +60,8 @@ TEST_CASE("an error names the path of what is wrong") {
     CHECK(decoded<Outer>(R"({"text":7})") == "ERROR params.text: expected a string");
     CHECK(decoded<Outer>(R"({"text":"","inner":[]})") == "ERROR params.inner: expected an object");
     CHECK(decoded<Outer>(R"({"text":"","inner":{}})") == "ERROR params.inner.number: is missing");
-    CHECK(decoded<Outer>(R"({"text":"","inner":{"number":1,"flag":1}})") == "ERROR params.inner.flag: expected true or false");
+    CHECK(decoded<Outer>(R"({"text":"","inner":{"number":1,"flag":1}})") ==
+          "ERROR params.inner.flag: expected true or false");
     CHECK(decoded<Outer>(R"({"text":"","list":{}})") == "ERROR params.list: expected an array");
     CHECK(decoded<Outer>(R"({"text":"","list":[{"number":1},{"number":"2"}]})") ==
           "ERROR params.list[1].number: expected an integer");
@@ -72,7 +74,8 @@ TEST_CASE("an unknown member is refused at every depth, and ignored by who may n
     const std::string longest = R"({"text":"",")" + std::string(5000, 'k') + R"(":1})";
     CHECK(decoded<Outer>(longest) == "ERROR params." + std::string(100, 'k') + ": unknown parameter");
     Outer lenient;
-    decode(Json::parse(R"({"text":"x","extra":1,"inner":{"number":1,"nummer":2}})"), lenient, Path{}, Unknown::ignore);
+    decode(Json::parse(R"({"text":"x","extra":1,"inner":{"number":1,"nummer":2}})"), lenient, Path{},
+           Unknown::ignore);
     CHECK(lenient.text == "x");
 }
 
@@ -101,7 +104,8 @@ TEST_CASE("numbers, booleans and texts are not taken for each other") {
     CHECK(decoded<double>("0.5") == "0.5");
     CHECK(decoded<double>("true") == "ERROR params: expected a number");
     CHECK(decoded<bool>("true") == "true");
-    for (const char* bad : {"1", "0", "\"true\"", "null"}) CHECK(decoded<bool>(bad) == "ERROR params: expected true or false");
+    for (const char* bad : {"1", "0", "\"true\"", "null"})
+        CHECK(decoded<bool>(bad) == "ERROR params: expected true or false");
     CHECK(decoded<std::string>("\"x\"") == "\"x\"");
     CHECK(decoded<std::string>("1") == "ERROR params: expected a string");
 }

@@ -15,7 +15,8 @@ bool same(const Lines& left, const Lines& right) {
     if (left.size() != right.size()) return false;
     for (std::size_t i = 0; i < left.size(); ++i) {
         if (left[i].text != right[i].text || left[i].too_long != right[i].too_long) return false;
-        if (left[i].begin != right[i].begin || (!left[i].too_long && left[i].end != right[i].end)) return false;
+        if (left[i].begin != right[i].begin || (!left[i].too_long && left[i].end != right[i].end))
+            return false;
     }
     return true;
 }
@@ -54,7 +55,8 @@ TEST_CASE("a line is what stands before a newline; CR before it and blank lines 
 }
 
 TEST_CASE("a stream gives the same lines however it is split") {
-    const std::string stream = "{\"a\":1}\r\n\n{\"b\":2}\n" + std::string(30, 'x') + "\n  \nlast\n" + std::string(25, 'y') + "\nz\n";
+    const std::string stream =
+        "{\"a\":1}\r\n\n{\"b\":2}\n" + std::string(30, 'x') + "\n  \nlast\n" + std::string(25, 'y') + "\nz\n";
     const Lines whole = read({stream}, 20);
     CHECK(texts(whole) == Texts{"{\"a\":1}", "{\"b\":2}", "TOO LONG", "last", "TOO LONG", "z"});
     for (std::size_t i = 0; i <= stream.size(); ++i)

@@ -16,14 +16,22 @@ constexpr Mono k_then(1000s);
 
 const char* text(Phase phase) {
     switch (phase) {
-        case Phase::initial: return "initial";
-        case Phase::starting: return "starting";
-        case Phase::running: return "running";
-        case Phase::lingering: return "lingering";
-        case Phase::kept: return "kept";
-        case Phase::ending: return "ending";
-        case Phase::killing: return "killing";
-        case Phase::exited: return "exited";
+        case Phase::initial:
+            return "initial";
+        case Phase::starting:
+            return "starting";
+        case Phase::running:
+            return "running";
+        case Phase::lingering:
+            return "lingering";
+        case Phase::kept:
+            return "kept";
+        case Phase::ending:
+            return "ending";
+        case Phase::killing:
+            return "killing";
+        case Phase::exited:
+            return "exited";
     }
     return "?";
 }
@@ -63,7 +71,8 @@ Life after(std::string_view prefix, bool keep) {
 }
 
 // One row a phase, and one more for each that remembers something. A cell: the phase that follows, '@' with a
-// deadline or '.' without, and the steps: L(aunch) A(bandon) T(erminate) K(ill) C(ount). "=": nothing changes.
+// deadline or '.' without, and the steps: L(aunch) A(bandon) T(erminate) K(ill) C(ount). "=": nothing
+// changes.
 struct Row {
     const char* state;
     std::string_view prefix;
@@ -103,10 +112,13 @@ TEST_CASE("every phase answers every input as the table says") {
             const Steps steps = k_inputs[i].put(life);
             CAPTURE(row.state);
             CAPTURE(k_inputs[i].name);
-            const std::string seen = text(life.phase()) + std::string(life.deadline() ? "@" : ".") + text(steps);
+            const std::string seen =
+                text(life.phase()) + std::string(life.deadline() ? "@" : ".") + text(steps);
             const bool nothing = life.phase() == before && life.deadline() == deadline && steps.empty();
-            if (std::string_view(row.cells[i]) == "=") CHECK_MESSAGE(nothing, "it became " << seen);
-            else CHECK(seen == row.cells[i]);
+            if (std::string_view(row.cells[i]) == "=")
+                CHECK_MESSAGE(nothing, "it became " << seen);
+            else
+                CHECK(seen == row.cells[i]);
         }
     }
 }
@@ -121,7 +133,8 @@ TEST_CASE("each phase shows as one of the four states") {
     CHECK(after("", false).state() == State::initial);
     CHECK(after("s", false).state() == State::initial);
     CHECK(after("sp", false).state() == State::running);
-    for (const char* stopping : {"spm", "spt", "spk", "sptm"}) CHECK(after(stopping, false).state() == State::stopping);
+    for (const char* stopping : {"spm", "spt", "spk", "sptm"})
+        CHECK(after(stopping, false).state() == State::stopping);
     CHECK(after("spme2", true).state() == State::stopping);
     CHECK(after("sf", false).state() == State::exited);
 }
@@ -200,27 +213,53 @@ TEST_CASE("whatever happens in whatever order, a life keeps its promises") {
             const auto input = random() % 11;
             Steps steps;
             switch (input) {
-                case 0: steps = life.start(); break;
-                case 1: steps = life.spawned(now); alive = alive || before == Phase::starting; break;
-                case 2: steps = life.launch_failed(); break;
-                case 3: steps = life.main_exited(now); alive = false; break;
-                case 4: steps = life.terminate(now, std::chrono::seconds(random() % 20)); break;
-                case 5: steps = life.kill(now); break;
-                case 6: steps = life.counted(now, 0); break;
-                case 7: steps = life.counted(now, 1 + random() % 5); break;
-                case 8: if (deadline && *deadline <= now) steps = life.expired(now); break;
-                case 9: steps = life.release_kept(now); break;
-                default: steps = life.hurry(now); break;
+                case 0:
+                    steps = life.start();
+                    break;
+                case 1:
+                    steps = life.spawned(now);
+                    alive = alive || before == Phase::starting;
+                    break;
+                case 2:
+                    steps = life.launch_failed();
+                    break;
+                case 3:
+                    steps = life.main_exited(now);
+                    alive = false;
+                    break;
+                case 4:
+                    steps = life.terminate(now, std::chrono::seconds(random() % 20));
+                    break;
+                case 5:
+                    steps = life.kill(now);
+                    break;
+                case 6:
+                    steps = life.counted(now, 0);
+                    break;
+                case 7:
+                    steps = life.counted(now, 1 + random() % 5);
+                    break;
+                case 8:
+                    if (deadline && *deadline <= now) steps = life.expired(now);
+                    break;
+                case 9:
+                    steps = life.release_kept(now);
+                    break;
+                default:
+                    steps = life.hurry(now);
+                    break;
             }
             CAPTURE(round);
             CAPTURE(step);
             CAPTURE(input);
             REQUIRE(life.main_alive() == alive);
-            if (before == Phase::exited) REQUIRE((life.phase() == Phase::exited && steps.empty() && !life.deadline()));
+            if (before == Phase::exited)
+                REQUIRE((life.phase() == Phase::exited && steps.empty() && !life.deadline()));
             if (before != Phase::initial) REQUIRE(life.phase() != Phase::initial);
             if (life.phase() == Phase::exited) REQUIRE_FALSE(alive);
             // The grace is never lengthened.
-            if (before == Phase::ending && life.phase() == Phase::ending) REQUIRE(*life.deadline() <= *deadline);
+            if (before == Phase::ending && life.phase() == Phase::ending)
+                REQUIRE(*life.deadline() <= *deadline);
             // Whoever is being ended is never forgotten.
             wanted = wanted || (life.phase() == Phase::ending || life.phase() == Phase::killing);
             if (wanted && life.phase() != Phase::exited) REQUIRE(life.deadline().has_value());
@@ -233,10 +272,14 @@ TEST_CASE("whatever happens in whatever order, a life keeps its promises") {
             const bool abandon = std::find(todo.begin(), todo.end(), Step::abandon) != todo.end();
             const bool kill = std::find(todo.begin(), todo.end(), Step::kill) != todo.end();
             const bool count = std::find(todo.begin(), todo.end(), Step::count) != todo.end();
-            if (abandon) todo = life.launch_failed();
-            else if (kill && life.main_alive()) todo = life.main_exited(now);
-            else if (count) todo = life.counted(now, i < 3 ? 1 : 0);
-            else if (life.deadline()) todo = life.expired(now = *life.deadline());
+            if (abandon)
+                todo = life.launch_failed();
+            else if (kill && life.main_alive())
+                todo = life.main_exited(now);
+            else if (count)
+                todo = life.counted(now, i < 3 ? 1 : 0);
+            else if (life.deadline())
+                todo = life.expired(now = *life.deadline());
         }
         REQUIRE(life.phase() == Phase::exited);
     }

@@ -48,7 +48,8 @@ TEST_CASE("every message comes back as it was sent") {
     check_round_trip<OneProcess>(R"({"process":"foo"})");
     check_round_trip<ManyProcesses>(R"({"processes":[1,"foo"]})");
     check_round_trip<ProcessesResult>(R"({"processes":[)" + k_process + "]}");
-    check_round_trip<ListParams>(R"({"name":"P*","owner":"procd","daemon":false,"alive":true,"fields":["id"]})");
+    check_round_trip<ListParams>(
+        R"({"name":"P*","owner":"procd","daemon":false,"alive":true,"fields":["id"]})");
     check_round_trip<ListResult>(R"({"processes":[)" + k_process + R"(],"seq":9})");
     check_round_trip<RenameParams>(R"({"process":1,"name":"x"})");
     check_round_trip<SetParams>(R"({"process":1,"daemon":true,"owner":"procd"})");
@@ -71,10 +72,12 @@ TEST_CASE("every message comes back as it was sent") {
 TEST_CASE("a process object has every member always, null where there is nothing") {
     const OrderedJson empty = encode(ProcessObject{});
     CHECK(keys(empty) == std::set<std::string>(process_field_names().begin(), process_field_names().end()));
-    for (const char* key : {"pid", "exitcode", "result", "started", "ended", "uptime", "log"}) CHECK(empty[key].is_null());
+    for (const char* key : {"pid", "exitcode", "result", "started", "ended", "uptime", "log"})
+        CHECK(empty[key].is_null());
     CHECK(keys(empty["owner"]) == std::set<std::string>{"kind", "process", "session", "pid", "comm", "was"});
     const OrderedJson full = OrderedJson::parse(k_process);
-    CHECK(keys(full["result"]) == std::set<std::string>{"how", "code", "signal", "core", "cause", "leftovers"});
+    CHECK(keys(full["result"]) ==
+          std::set<std::string>{"how", "code", "signal", "core", "cause", "leftovers"});
 }
 
 TEST_CASE("a process view has only the members that were asked for, in the order of the object") {
@@ -91,9 +94,10 @@ TEST_CASE("every method is answered by the daemon, and every one that it answers
     for_each_method([&](auto method) { listed.emplace_back(decltype(method)::k_name); });
     CHECK(listed == procd::api::method_names());
     CHECK(std::set<std::string>(listed.begin(), listed.end()).size() == listed.size());
-    for (const char* name : {"hello", "rpc.discover", "whoami", "create", "start", "spawn", "list", "status", "rename", "set",
-                             "wait", "terminate", "kill", "interrupt", "signal", "close", "sentinel", "session",
-                             "session.end", "subscribe", "shutdown"})
+    for (const char* name :
+         {"hello",  "rpc.discover", "whoami",   "create",  "start",       "spawn",     "list",
+          "status", "rename",       "set",      "wait",    "terminate",   "kill",      "interrupt",
+          "signal", "close",        "sentinel", "session", "session.end", "subscribe", "shutdown"})
         CHECK(std::find(listed.begin(), listed.end(), name) != listed.end());
 }
 

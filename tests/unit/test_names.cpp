@@ -7,7 +7,8 @@
 using namespace procd::core;
 
 TEST_CASE("a name is any UTF-8 text of up to 255 bytes") {
-    for (const char* good : {"foo_process", "测试Python", "a b", "Process-1:1", "5 apples", "-x", "1.0", "😀", "日本", "é"})
+    for (const char* good :
+         {"foo_process", "测试Python", "a b", "Process-1:1", "5 apples", "-x", "1.0", "😀", "日本", "é"})
         CHECK_FALSE(name_problem(good));
     CHECK_FALSE(name_problem(std::string(255, 'x')));
     CHECK(name_problem(std::string(256, 'x')) == "a name has at most 255 bytes");
@@ -33,20 +34,27 @@ TEST_CASE("a glob matches as in a shell") {
         bool matches;
     };
     for (const Example& example : {
-             Example{"", "", true},          {"", "a", false},          {"a", "", false},
-             {"*", "", true},                {"*", "anything", true},   {"**", "x", true},
-             {"a*", "abc", true},            {"a*", "ba", false},       {"*c", "abc", true},
-             {"*b*", "abc", true},           {"a*b*c", "a1b2b3c", true}, {"a*b*c", "acb", false},
-             {"?", "a", true},               {"?", "", false},          {"?", "ab", false},
-             {"a?c", "abc", true},           {"*?", "", false},         {"*?", "x", true},
-             {"[abc]", "b", true},           {"[abc]", "d", false},     {"[a-c]x", "bx", true},
-             {"[a-c]", "d", false},          {"[!a-c]", "d", true},     {"[!a-c]", "a", false},
-             {"[^a]", "b", true},            {"[]a]", "]", true},       {"[!]a]", "]", false},
-             {"[a-]", "-", true},            {"[-a]", "-", true},       {"[a", "[a", true},
-             {"[", "[", true},               {"[!", "[!", true},        {"a]", "a]", true},
-             {"\\*", "*", true},             {"\\*", "a", false},       {"\\", "\\", true},
-             {"a\\?b", "a?b", true},         {"a\\?b", "axb", false},   {"*.[ch]", "x.c", true},
-             {"Process-*", "Process-1:1", true}, {"测*", "测试", true},
+             Example{"", "", true},      {"", "a", false},
+             {"a", "", false},           {"*", "", true},
+             {"*", "anything", true},    {"**", "x", true},
+             {"a*", "abc", true},        {"a*", "ba", false},
+             {"*c", "abc", true},        {"*b*", "abc", true},
+             {"a*b*c", "a1b2b3c", true}, {"a*b*c", "acb", false},
+             {"?", "a", true},           {"?", "", false},
+             {"?", "ab", false},         {"a?c", "abc", true},
+             {"*?", "", false},          {"*?", "x", true},
+             {"[abc]", "b", true},       {"[abc]", "d", false},
+             {"[a-c]x", "bx", true},     {"[a-c]", "d", false},
+             {"[!a-c]", "d", true},      {"[!a-c]", "a", false},
+             {"[^a]", "b", true},        {"[]a]", "]", true},
+             {"[!]a]", "]", false},      {"[a-]", "-", true},
+             {"[-a]", "-", true},        {"[a", "[a", true},
+             {"[", "[", true},           {"[!", "[!", true},
+             {"a]", "a]", true},         {"\\*", "*", true},
+             {"\\*", "a", false},        {"\\", "\\", true},
+             {"a\\?b", "a?b", true},     {"a\\?b", "axb", false},
+             {"*.[ch]", "x.c", true},    {"Process-*", "Process-1:1", true},
+             {"测*", "测试", true},
          }) {
         CAPTURE(example.pattern);
         CAPTURE(example.text);

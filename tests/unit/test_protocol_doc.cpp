@@ -23,7 +23,8 @@ std::string read(const std::string& path) {
 TEST_CASE("docs/protocol.md has the tables that the messages give") {
     const std::string text = read(k_file);
     const std::size_t mark = text.find(k_begin), end = text.find(k_end);
-    REQUIRE_MESSAGE((mark != std::string::npos && end != std::string::npos && mark < end), k_file << " has no place for them");
+    REQUIRE_MESSAGE((mark != std::string::npos && end != std::string::npos && mark < end),
+                    k_file << " has no place for them");
     const std::size_t begin = mark + k_begin.size();
     const std::string tables = procd::proto::protocol_tables();
     if (std::getenv("PROCD_WRITE_PROTOCOL_DOC")) {
@@ -32,5 +33,7 @@ TEST_CASE("docs/protocol.md has the tables that the messages give") {
         return;
     }
     const bool same = text.substr(begin, end - begin) == tables;
-    CHECK_MESSAGE(same, "they are out of date; PROCD_WRITE_PROTOCOL_DOC=1 build/release/tests/unit_tests writes them anew");
+    CHECK_MESSAGE(
+        same,
+        "they are out of date; PROCD_WRITE_PROTOCOL_DOC=1 build/release/tests/unit_tests writes them anew");
 }

@@ -18,7 +18,8 @@ struct Selecting {
     Bench bench;
 
     ProcessId spawn(const OwnerKey& owner, const std::string& name) {
-        return bench.spawn(client(owner.kind == OwnerKind::connection ? owner.number : 90), process(owner, false, name));
+        return bench.spawn(client(owner.kind == OwnerKind::connection ? owner.number : 90),
+                           process(owner, false, name));
     }
     // The id that is found, or 0.
     ProcessId one(const Caller& caller, const Selector& selector, Want want = Want::any) {
@@ -117,7 +118,8 @@ TEST_CASE_FIXTURE(Selecting, "start takes the newest that is not started, close 
 
 TEST_CASE_FIXTURE(Selecting, "one unknown fails the whole, and all that are missing are named") {
     const ProcessId id = spawn(procd_key(), "db");
-    const auto refused = resolve_all(bench.core, client(1), {by_id(id), by_name("web"), by_name("db"), by_id(77)});
+    const auto refused =
+        resolve_all(bench.core, client(1), {by_id(id), by_name("web"), by_name("db"), by_id(77)});
     REQUIRE_FALSE(refused);
     CHECK(refused.refusal().kind == RefusalKind::no_such_process);
     REQUIRE(refused.refusal().missing.size() == 2);
@@ -127,8 +129,10 @@ TEST_CASE_FIXTURE(Selecting, "one unknown fails the whole, and all that are miss
 }
 
 TEST_CASE_FIXTURE(Selecting, "no id is taken twice, and the order is the caller's") {
-    const ProcessId first = spawn(procd_key(), "db"), second = spawn(procd_key(), "db"), third = spawn(procd_key(), "x");
-    CHECK(many(client(1), {by_name("x"), by_id(second), by_name("db"), by_id(first)}) == Ids{third, second, first});
+    const ProcessId first = spawn(procd_key(), "db"), second = spawn(procd_key(), "db"),
+                    third = spawn(procd_key(), "x");
+    CHECK(many(client(1), {by_name("x"), by_id(second), by_name("db"), by_id(first)}) ==
+          Ids{third, second, first});
     CHECK(many(client(1), {}).empty());
 }
 

@@ -7,7 +7,8 @@
 using namespace procd::proto;
 
 TEST_CASE("a signal is known by its name, with or without SIG, in either case") {
-    for (const char* name : {"TERM", "SIGTERM", "term", "sigterm", "SigTerm"}) CHECK(signal_number(name) == SIGTERM);
+    for (const char* name : {"TERM", "SIGTERM", "term", "sigterm", "SigTerm"})
+        CHECK(signal_number(name) == SIGTERM);
     CHECK(signal_number("INT") == SIGINT);
     CHECK(signal_number("KILL") == SIGKILL);
     CHECK(signal_number("IOT") == SIGABRT);
@@ -24,8 +25,9 @@ TEST_CASE("real-time signals count from either end") {
 }
 
 TEST_CASE("what is no signal's name is none") {
-    for (const char* bad : {"", "SIG", "SIGSIGTERM", "TERMX", "TER", "15", "RTMIN-1", "RTMAX+1", "RTMIN+", "RTMIN+31", "RTMIN+-1",
-                            "RTMIN1", "RTMIN+1x", "RTMIN+99999999999", "TERM ", " TERM", "RTMID"})
+    for (const char* bad :
+         {"", "SIG", "SIGSIGTERM", "TERMX", "TER", "15", "RTMIN-1", "RTMAX+1", "RTMIN+", "RTMIN+31",
+          "RTMIN+-1", "RTMIN1", "RTMIN+1x", "RTMIN+99999999999", "TERM ", " TERM", "RTMID"})
         CHECK_FALSE(signal_number(bad));
 }
 

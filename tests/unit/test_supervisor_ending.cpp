@@ -30,14 +30,16 @@ TEST_CASE("terminate is SIGTERM to the tree, then SIGKILL when the grace is over
     CHECK(bench.at(id).exitcode() == -SIGKILL);
     CHECK(bench.at(id).ending->cause == Cause::client);
     CHECK(bench.core.fate(bench.at(id)) == "ended: by a client");
-    CHECK(bench.events_of(id) == Types{EventType::created, EventType::started, EventType::stopping, EventType::exited});
+    CHECK(bench.events_of(id) ==
+          Types{EventType::created, EventType::started, EventType::stopping, EventType::exited});
 }
 
 TEST_CASE("the grace is the request's, else the process's, else procd's") {
     Config config = Bench::default_config();
     config.grace = 7s;
     for (const auto& [own, asked, expected] :
-         {std::tuple<std::optional<Duration>, std::optional<Duration>, Duration>{std::nullopt, std::nullopt, 7s},
+         {std::tuple<std::optional<Duration>, std::optional<Duration>, Duration>{std::nullopt, std::nullopt,
+                                                                                 7s},
           {3s, std::nullopt, 3s},
           {3s, 5s, 5s},
           {std::nullopt, 0s, 0s}}) {
@@ -90,7 +92,8 @@ TEST_CASE("terminate, kill and signal in every state") {
     const Verb verbs[] = {
         {"terminate", [](Bench& bench, ProcessId id) { return bench.terminate(id); }},
         {"kill", [](Bench& bench, ProcessId id) { return bench.kill(id); }},
-        {"signal", [](Bench& bench, ProcessId id) { return bench.core.signal({id}, SIGUSR1, false, bench.actions); }},
+        {"signal",
+         [](Bench& bench, ProcessId id) { return bench.core.signal({id}, SIGUSR1, false, bench.actions); }},
     };
     for (const Verb& verb : verbs) {
         CAPTURE(verb.name);

@@ -42,8 +42,10 @@ TEST_CASE("a daemon ends with its connection, a non-daemon runs on as procd's") 
         const ProcessId daemon = bench.spawn(client(1), process(connection_key(1), true));
         const ProcessId other = bench.spawn(client(1), process(connection_key(1), false));
         const ProcessId elsewhere = bench.spawn(client(2), process(connection_key(2), true));
-        if (closed) bench.closes(1);
-        else bench.vanishes(connection_key(1));
+        if (closed)
+            bench.closes(1);
+        else
+            bench.vanishes(connection_key(1));
         check_ended_by_its_owner(bench, daemon);
         CHECK(bench.core.fate(bench.at(daemon)) == "ended: its owner connection of bash[4100] ended");
         check_handed_over(bench, other, "connection of bash[4100]");
@@ -191,7 +193,8 @@ TEST_CASE("nobody becomes the owner of anything after its end") {
     const SessionId session = bench.session(client(1));
     bench.vanishes(connection_key(1));  // a forked copy still holds the socket
     bench.main_exits(parent);
-    for (const OwnerKey& owner : {connection_key(1), session_key(session), process_key(parent), process_key(99)}) {
+    for (const OwnerKey& owner :
+         {connection_key(1), session_key(session), process_key(parent), process_key(99)}) {
         const auto refused = bench.try_spawn(client(1), process(owner, true));
         REQUIRE_FALSE(refused);
         CHECK(refused.refusal().kind == RefusalKind::owner_gone);

@@ -12,8 +12,8 @@ using namespace procd::core;
 
 namespace {
 
-// A little machine that does what the Supervisor decides, at times of its own, and clients that ask for anything.
-// After each step everything that was told is held against what is true.
+// A little machine that does what the Supervisor decides, at times of its own, and clients that ask for
+// anything. After each step everything that was told is held against what is true.
 struct Machine {
     struct Child {
         bool launching = true;
@@ -87,7 +87,8 @@ struct Machine {
 
     void main_ends(ProcessId id, Child& one, int signal) {
         one.alive = false;
-        bench.tell(MainExited{id, signal ? Exit{How::signaled, 0, signal, false} : Exit{How::exited, 3, 0, false}});
+        bench.tell(
+            MainExited{id, signal ? Exit{How::signaled, 0, signal, false} : Exit{How::exited, 3, 0, false}});
     }
     // Something happens to one child.
     void child_moves(ProcessId id) {
@@ -125,11 +126,16 @@ struct Machine {
     }
     OwnerKey owner(const Caller& who) {
         switch (below(5)) {
-            case 0: return procd_key();
-            case 1: return pid_key(1 + below(3));
-            case 2: return session_key(static_cast<SessionId>(1 + below(5)));
-            case 3: return process_key(static_cast<ProcessId>(1 + below(20)));
-            default: return connection_key(who.connection);
+            case 0:
+                return procd_key();
+            case 1:
+                return pid_key(1 + below(3));
+            case 2:
+                return session_key(static_cast<SessionId>(1 + below(5)));
+            case 3:
+                return process_key(static_cast<ProcessId>(1 + below(20)));
+            default:
+                return connection_key(who.connection);
         }
     }
     Creation creation(const Caller& who) {
@@ -173,7 +179,8 @@ struct Machine {
         } else if (what == 10) {
             (void)bench.core.rename(any(bench.core.processes()).first, chance(50) ? "db" : "web");
         } else if (what == 11) {
-            (void)bench.core.set_owner(who, any(bench.core.processes()).first, {owner(who), {}}, bench.actions);
+            (void)bench.core.set_owner(who, any(bench.core.processes()).first, {owner(who), {}},
+                                       bench.actions);
         } else if (what == 12) {
             (void)bench.core.open_session(who, "", {}, nullptr, nullptr);
         } else {
@@ -197,11 +204,16 @@ struct Machine {
         }
     }
     void step() {
-        if (!children.empty() && chance(45)) child_moves(any(children).first);
-        else if (chance(15)) bench.pass(std::chrono::milliseconds(below(3000)));
-        else if (chance(5)) close_connection(below(connections.size()));
-        else if (chance(3)) bench.vanishes(pid_key(1 + below(3)));
-        else ask();
+        if (!children.empty() && chance(45))
+            child_moves(any(children).first);
+        else if (chance(15))
+            bench.pass(std::chrono::milliseconds(below(3000)));
+        else if (chance(5))
+            close_connection(below(connections.size()));
+        else if (chance(3))
+            bench.vanishes(pid_key(1 + below(3)));
+        else
+            ask();
         obey();
         check();
     }
@@ -236,7 +248,8 @@ struct Machine {
             REQUIRE(asked_waits.contains(answer.token));
             REQUIRE(answered.insert(answer.token).second);
             const Asked& asked = asked_waits[answer.token];
-            const bool enough = asked.mode == WaitMode::all ? answer.ended == asked.ids : !answer.ended.empty();
+            const bool enough =
+                asked.mode == WaitMode::all ? answer.ended == asked.ids : !answer.ended.empty();
             REQUIRE(answer.timed_out == !enough);
             for (const ProcessId id : answer.ended) {
                 REQUIRE_FALSE(children.contains(id));
@@ -278,7 +291,8 @@ TEST_CASE("whatever clients and processes do, a stop ends everything, and every 
         Machine machine(round);
         for (int i = 0; i < 300; ++i) machine.step();
         for (unsigned i = 0; i <= round % 3; ++i) machine.bench.tell(StopSignal{SIGTERM});
-        if (round % 4 == 3) REQUIRE(machine.bench.core.shutdown(true, false, machine.bench.now, machine.bench.actions));
+        if (round % 4 == 3)
+            REQUIRE(machine.bench.core.shutdown(true, false, machine.bench.now, machine.bench.actions));
         machine.obey();
         for (int i = 0; i < 30; ++i) machine.step();
         machine.run_out();

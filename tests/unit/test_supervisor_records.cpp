@@ -36,7 +36,8 @@ TEST_CASE("an id is never used again") {
 TEST_CASE("of what procd and pids own, the newest ended records stay") {
     for (const OwnerKey& owner : {procd_key(), pid_key(3)}) {
         Bench bench(keeping(2));
-        const ProcessId first = ended(bench, owner), second = ended(bench, owner), third = ended(bench, owner);
+        const ProcessId first = ended(bench, owner), second = ended(bench, owner),
+                        third = ended(bench, owner);
         CHECK_FALSE(bench.known(first));
         CHECK(bench.known(second));
         CHECK(bench.known(third));
@@ -47,12 +48,14 @@ TEST_CASE("of what procd and pids own, the newest ended records stay") {
     }
 }
 
-TEST_CASE("records stay while their connection, session or process lives, and count among the ended after it") {
+TEST_CASE(
+    "records stay while their connection, session or process lives, and count among the ended after it") {
     Bench bench(keeping(1));
     const SessionId session = bench.session(client(1));
     const ProcessId parent = bench.spawn(client(2), process(procd_key()));
     for (const OwnerKey& owner : {connection_key(1), session_key(session), process_key(parent)}) {
-        const ProcessId first = ended(bench, owner), second = ended(bench, owner), third = ended(bench, owner);
+        const ProcessId first = ended(bench, owner), second = ended(bench, owner),
+                        third = ended(bench, owner);
         for (const ProcessId id : {first, second, third}) CHECK(bench.known(id));
     }
     bench.main_exits(parent);
@@ -112,8 +115,9 @@ TEST_CASE("close forgets what has ended or never ran, and refuses what runs") {
         const auto refused = bench.core.close({gone, live}, bench.actions);
         REQUIRE_FALSE(refused);
         CHECK(refused.refusal().kind == RefusalKind::still_running);
-        CHECK(refused.refusal().message ==
-              "Cannot close a process while it is still running. You should first call join() or terminate().");
+        CHECK(
+            refused.refusal().message ==
+            "Cannot close a process while it is still running. You should first call join() or terminate().");
         CHECK(bench.known(gone));
         CHECK(bench.changes.empty());
     }
@@ -139,9 +143,12 @@ TEST_CASE("the processes of a user that have not ended have a bound, but for roo
     Config config = Bench::default_config();
     config.max_processes = 2;
     Bench bench(config);
-    const auto ask = [&](UserId uid) { return bench.try_spawn(client(1, uid), process(procd_key(uid), false, "", uid)); };
+    const auto ask = [&](UserId uid) {
+        return bench.try_spawn(client(1, uid), process(procd_key(uid), false, "", uid));
+    };
     const ProcessId first = *ask(k_other);
-    const ProcessId created = bench.create(client(1, k_other), process(procd_key(k_other), false, "", k_other));
+    const ProcessId created =
+        bench.create(client(1, k_other), process(procd_key(k_other), false, "", k_other));
     const auto refused = ask(k_other);
     REQUIRE_FALSE(refused);
     CHECK(refused.refusal().kind == RefusalKind::limit);

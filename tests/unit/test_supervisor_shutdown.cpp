@@ -15,7 +15,9 @@ struct Stopping {
     ProcessId unstarted = bench.create(client(1), process(procd_key(), false));
 
     void signal() { bench.tell(StopSignal{SIGTERM}); }
-    void shutdown(bool wait, bool at_once) { REQUIRE(bench.core.shutdown(wait, at_once, bench.now, bench.actions)); }
+    void shutdown(bool wait, bool at_once) {
+        REQUIRE(bench.core.shutdown(wait, at_once, bench.now, bench.actions));
+    }
     void daemon_is_ended() {
         CHECK(bench.sent(daemon, SIGTERM) == 1);
         bench.dies(daemon, SIGTERM);
@@ -79,7 +81,8 @@ TEST_CASE_FIXTURE(Stopping, "nothing is started by a procd that stops") {
     CHECK_FALSE(bench.known(waiting));
 }
 
-TEST_CASE_FIXTURE(Stopping, "a second signal does not wait for non-daemons, a third not for anybody's grace") {
+TEST_CASE_FIXTURE(Stopping,
+                  "a second signal does not wait for non-daemons, a third not for anybody's grace") {
     signal();
     signal();
     CHECK(bench.sent(daemon, SIGTERM) == 1);
@@ -182,7 +185,9 @@ TEST_CASE("a stopping procd waits for a child that is being made, and ends it") 
                     CHECK(bench.sent(id, SIGTERM) == 1);
                     bench.dies(id, SIGTERM);
                     break;
-                case Child::cannot_start: bench.fails(id); break;
+                case Child::cannot_start:
+                    bench.fails(id);
+                    break;
                 case Child::hangs:
                     bench.tell(StopSignal{SIGINT});
                     CHECK(bench.count_for<AbandonLaunch>(id) == 1);

@@ -114,9 +114,9 @@ TEST_CASE("a failed start leaves the process exited, with 127 where nothing was 
         int error;
         int code;
     };
-    for (const Example& example : {Example{"exec", ENOENT, 127}, Example{"exec", ENOTDIR, 127},
-                                   Example{"exec", EACCES, 126}, Example{"chdir", ENOENT, 126},
-                                   Example{"clone", EAGAIN, 126}}) {
+    for (const Example& example :
+         {Example{"exec", ENOENT, 127}, Example{"exec", ENOTDIR, 127}, Example{"exec", EACCES, 126},
+          Example{"chdir", ENOENT, 126}, Example{"clone", EAGAIN, 126}}) {
         CAPTURE(example.stage);
         CAPTURE(example.error);
         Bench bench;
@@ -171,7 +171,8 @@ TEST_CASE("what a process leaves behind is counted, reported and ended") {
     CHECK(bench.at(id).exitcode() == 0);
     CHECK(bench.at(id).ending->cause == Cause::self);
     CHECK(bench.core.fate(bench.at(id)) == "ended: by itself; 3 left behind, ended");
-    CHECK(bench.events_of(id) == Types{EventType::created, EventType::started, EventType::stopping, EventType::exited});
+    CHECK(bench.events_of(id) ==
+          Types{EventType::created, EventType::started, EventType::stopping, EventType::exited});
 }
 
 TEST_CASE("what goes by itself within the 200 ms is no leftover") {
@@ -216,8 +217,10 @@ TEST_CASE("nothing is kept for an owner that has ended politely, nor by a procd 
         Creation creation = process(session_key(session), false);
         creation.keep_leftovers = true;
         const ProcessId id = bench.spawn(client(1), creation);
-        if (stopping) REQUIRE(bench.core.shutdown(true, false, bench.now, bench.actions));
-        else bench.end_session(client(1), session);
+        if (stopping)
+            REQUIRE(bench.core.shutdown(true, false, bench.now, bench.actions));
+        else
+            bench.end_session(client(1), session);
         bench.main_exits(id);
         bench.tree_has(id, 1);
         bench.pass(200ms);

@@ -15,16 +15,19 @@ TEST_CASE("bytes are a string where they are UTF-8, else base64") {
     CHECK(decoded<Bytes>(R"({"base64":"Zm9"})") == "ERROR params: is not base64 (RFC 4648)");
     CHECK(decoded<Bytes>(R"("a\u0000b")") == "ERROR params: has a NUL in it");
     CHECK(decoded<Bytes>(R"({"base64":"AA=="})") == "ERROR params: has a NUL in it");
-    for (const char* bad : {"1", "null", "[]", "{}", R"({"base64":1})", R"({"base46":"Zm9v"})", R"({"base64":"","x":1})"})
+    for (const char* bad :
+         {"1", "null", "[]", "{}", R"({"base64":1})", R"({"base46":"Zm9v"})", R"({"base64":"","x":1})"})
         CHECK(decoded<Bytes>(bad) == "ERROR params: expected a string or {\"base64\": \"…\"}");
 }
 
 TEST_CASE("what is UTF-8 and what is not") {
-    for (const char* good : {"", "a", "é", "测", "😀", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\uffff", "\U0010ffff"})
+    for (const char* good :
+         {"", "a", "é", "测", "😀", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\uffff", "\U0010ffff"})
         CHECK(is_utf8(good));
-    for (const char* bad : {"\x80", "\xff", "\xc3", "a\xc3", "\xc3(", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf",
-                            "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
-                            "\xf8\x88\x80\x80\x80", "\xe6\xb5", "\xf0\x9f\x98"})
+    for (const char* bad :
+         {"\x80", "\xff", "\xc3", "a\xc3", "\xc3(", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf",
+          "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
+          "\xf8\x88\x80\x80\x80", "\xe6\xb5", "\xf0\x9f\x98"})
         CHECK_FALSE(is_utf8(bad));
 }
 
@@ -34,7 +37,8 @@ TEST_CASE("seconds are a number from 0 on") {
     CHECK(decoded<Seconds>("1e300") == "1e+300");
     CHECK(decoded<Seconds>("-1") == "ERROR params: expected seconds, a number ≥ 0");
     CHECK(decoded<Seconds>("-0.001") == "ERROR params: expected seconds, a number ≥ 0");
-    for (const char* bad : {"\"1\"", "null", "true", "[]"}) CHECK(decoded<Seconds>(bad) == "ERROR params: expected a number");
+    for (const char* bad : {"\"1\"", "null", "true", "[]"})
+        CHECK(decoded<Seconds>(bad) == "ERROR params: expected a number");
 }
 
 TEST_CASE("a umask is octal digits") {
@@ -42,8 +46,8 @@ TEST_CASE("a umask is octal digits") {
     CHECK(decoded<Umask>(R"("0")") == R"("000")");
     CHECK(decoded<Umask>(R"("7")") == R"("007")");
     CHECK(decoded<Umask>(R"("0777")") == R"("777")");
-    for (const char* bad : {"22", R"("")", R"("8")", R"("1000")", R"("-1")", R"("0x1")", R"("22 ")", R"(" 22")", "null",
-                            R"("77777777777777777777")"})
+    for (const char* bad : {"22", R"("")", R"("8")", R"("1000")", R"("-1")", R"("0x1")", R"("22 ")",
+                            R"(" 22")", "null", R"("77777777777777777777")"})
         CHECK(decoded<Umask>(bad) == "ERROR params: expected octal digits like \"022\", at most \"777\"");
 }
 
@@ -89,13 +93,15 @@ TEST_CASE("resource limits are a value, or soft and hard") {
     CHECK(decoded<ResourceLimits>(R"({"NOFILE":1})") == "ERROR params.NOFILE: is no resource limit");
     CHECK(decoded<ResourceLimits>(R"({"nofile":[1]})") == "ERROR params.nofile: expected [soft, hard]");
     CHECK(decoded<ResourceLimits>(R"({"nofile":[1,2,3]})") == "ERROR params.nofile: expected [soft, hard]");
-    CHECK(decoded<ResourceLimits>(R"({"nofile":[2,1]})") == "ERROR params.nofile: the soft limit is above the hard one");
+    CHECK(decoded<ResourceLimits>(R"({"nofile":[2,1]})") ==
+          "ERROR params.nofile: the soft limit is above the hard one");
     CHECK(decoded<ResourceLimits>(R"({"nofile":["unlimited",1]})") ==
           "ERROR params.nofile: the soft limit is above the hard one");
     CHECK(decoded<ResourceLimits>(R"({"nofile":[1,"x"]})") ==
           "ERROR params.nofile[1]: expected an integer ≥ 0 or \"unlimited\"");
     CHECK(decoded<ResourceLimits>(R"({"nofile":-1})").starts_with("ERROR params.nofile: out of range"));
-    CHECK(decoded<ResourceLimits>(R"({"nofile":1.5})").starts_with("ERROR params.nofile: expected an integer"));
+    CHECK(
+        decoded<ResourceLimits>(R"({"nofile":1.5})").starts_with("ERROR params.nofile: expected an integer"));
     CHECK(decoded<ResourceLimits>("[]") == "ERROR params: expected an object");
 }
 
@@ -105,13 +111,15 @@ TEST_CASE("a stream goes to null, a log, stdout, a descriptor or a file") {
         CHECK(decoded<StdioTarget>(good) == good);
     CHECK(decoded<StdioTarget>(R"({"file":"x","append":false})") == R"({"file":"x"})");
     CHECK(decoded<StdioTarget>(R"({"file":"x","append":null})") == R"({"file":"x"})");
-    for (const char* bad : {R"("stderr")", R"("")", "1", "null", "[]", "{}", R"({"append":true})", R"({"fd":1,"file":"x"})"})
+    for (const char* bad :
+         {R"("stderr")", R"("")", "1", "null", "[]", "{}", R"({"append":true})", R"({"fd":1,"file":"x"})"})
         CHECK(decoded<StdioTarget>(bad).starts_with("ERROR params: expected \"null\", \"log\""));
     CHECK(decoded<StdioTarget>(R"({"fd":-1})").starts_with("ERROR params.fd: out of range"));
     CHECK(decoded<StdioTarget>(R"({"fd":"0"})") == "ERROR params.fd: expected an integer");
     CHECK(decoded<StdioTarget>(R"({"fd":0,"append":true})") == "ERROR params.append: unknown parameter");
     CHECK(decoded<StdioTarget>(R"({"file":""})") == "ERROR params.file: is empty");
-    CHECK(decoded<StdioTarget>(R"({"file":"x","append":1})") == "ERROR params.append: expected true or false");
+    CHECK(decoded<StdioTarget>(R"({"file":"x","append":1})") ==
+          "ERROR params.append: expected true or false");
     CHECK(decoded<StdioTarget>(R"({"file":"x","mode":1})") == "ERROR params.mode: unknown parameter");
 }
 
@@ -123,10 +131,14 @@ TEST_CASE("the error of a nested parameter has its whole path") {
     CHECK(error(R"({"stdout":{"file":7}})").starts_with("ERROR params.stdio.stdout.file: expected a string"));
     CHECK(error(R"({"out":"log"})") == "ERROR params.stdio.out: unknown parameter");
     CHECK(error("[]") == "ERROR params.stdio: expected an object");
-    CHECK(decoded_params<CreateParams>(R"({"command":["x",7]})").starts_with("ERROR params.command[1]: expected a string"));
-    CHECK(decoded_params<CreateParams>(R"({"command":["x"],"fds":[0,"a"]})") == "ERROR params.fds[1]: expected an integer");
-    CHECK(decoded_params<CreateParams>(R"({"command":["x"],"env":{"A":7}})").starts_with("ERROR params.env.A: "));
-    CHECK(decoded_params<CreateParams>(R"({"command":["x"],"owner":{"pid":0}})").starts_with("ERROR params.owner.pid: "));
+    CHECK(decoded_params<CreateParams>(R"({"command":["x",7]})")
+              .starts_with("ERROR params.command[1]: expected a string"));
+    CHECK(decoded_params<CreateParams>(R"({"command":["x"],"fds":[0,"a"]})") ==
+          "ERROR params.fds[1]: expected an integer");
+    CHECK(decoded_params<CreateParams>(R"({"command":["x"],"env":{"A":7}})")
+              .starts_with("ERROR params.env.A: "));
+    CHECK(decoded_params<CreateParams>(R"({"command":["x"],"owner":{"pid":0}})")
+              .starts_with("ERROR params.owner.pid: "));
     CHECK(decoded_params<CreateParams>(R"({"command":"x"})") == "ERROR params.command: expected an array");
     CHECK(decoded_params<CreateParams>("[]") == "ERROR params: expected an object");
     CHECK(decoded_params<WaitParams>(R"({"processes":[1,{"name":"x","owner":{"pidfd":-1}}]})")
@@ -134,10 +146,11 @@ TEST_CASE("the error of a nested parameter has its whole path") {
 }
 
 TEST_CASE("an owner is a word, or an object with one member") {
-    for (const char* good : {R"("connection")", R"("procd")", R"("process")", R"({"process":3})", R"({"session":"s7"})",
-                             R"({"pid":1})", R"({"pidfd":0})"})
+    for (const char* good : {R"("connection")", R"("procd")", R"("process")", R"({"process":3})",
+                             R"({"session":"s7"})", R"({"pid":1})", R"({"pidfd":0})"})
         CHECK(decoded<OwnerRef>(good) == good);
-    for (const char* bad : {R"("session")", R"("")", "1", "null", "{}", "[]", R"({"pid":1,"process":1})", R"({"uid":1})"})
+    for (const char* bad :
+         {R"("session")", R"("")", "1", "null", "{}", "[]", R"({"pid":1,"process":1})", R"({"uid":1})"})
         CHECK(decoded<OwnerRef>(bad).starts_with("ERROR params: expected \"connection\""));
     CHECK(decoded<OwnerRef>(R"({"process":0})").starts_with("ERROR params.process: out of range"));
     CHECK(decoded<OwnerRef>(R"({"process":"a"})") == "ERROR params.process: expected an integer");
@@ -153,7 +166,8 @@ TEST_CASE("a selector is an id, a name, or a name with its owner") {
     CHECK(decoded<Selector>(R"("db")") == R"("db")");
     CHECK(decoded<Selector>(R"({"name":"db"})") == R"("db")");
     CHECK(decoded<Selector>(R"({"name":"db","owner":null})") == R"("db")");
-    CHECK(decoded<Selector>(R"({"name":"db","owner":{"session":"s7"}})") == R"({"name":"db","owner":{"session":"s7"}})");
+    CHECK(decoded<Selector>(R"({"name":"db","owner":{"session":"s7"}})") ==
+          R"({"name":"db","owner":{"session":"s7"}})");
     for (const char* bad : {"null", "true", "[]", "{}", R"({"id":7})", R"({"owner":"procd"})"})
         CHECK(decoded<Selector>(bad).starts_with("ERROR params: expected an id, a name"));
     CHECK(decoded<Selector>("0").starts_with("ERROR params: out of range"));

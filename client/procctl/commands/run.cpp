@@ -36,16 +36,18 @@ int run(Context& context) {
         return context.fail(context.failure({procd::client::Error::Kind::timed_out, what, {}, {}, 0, {}}));
     };
 
-    // A signal that comes before it is known to run is for it all the same: it may have exec'd already. A second one
-    // gives up on a start that hangs; procd ends what the dropped connection may have started.
+    // A signal that comes before it is known to run is for it all the same: it may have exec'd already. A
+    // second one gives up on a start that hangs; procd ends what the dropped connection may have started.
     std::vector<int> early;
     int stopped_by = 0;
     const auto spawning =
         context.checked(connection.send<proto::Spawn>(launch->params, launch->fds, context.deadline));
     if (!spawning) return context.fail(spawning.error());
     switch (await_reply(&connection, *spawning, signals, context.deadline, [&](int signal) {
-        if (!early.empty() && ends_by_default(signal)) stopped_by = signal;
-        else early.push_back(signal);
+        if (!early.empty() && ends_by_default(signal))
+            stopped_by = signal;
+        else
+            early.push_back(signal);
         return stopped_by == 0;
     })) {
         case Waited::arrived:

@@ -18,8 +18,8 @@ std::optional<int> number_of(const std::string& word) {
     return proto::signal_number(word);
 }
 
-// The signal stands last: `signal web HUP`. `signal HUP web` and `signal HUP 12` are understood, too: where the last
-// word is no signal, or is a number behind a signal's name.
+// The signal stands last: `signal web HUP`. `signal HUP web` and `signal HUP 12` are understood, too: where
+// the last word is no signal, or is a number behind a signal's name.
 bool signal_stands_last(const std::vector<std::string>& words) {
     const bool named_first = proto::signal_number(words.front()).has_value();
     const bool named_last = proto::signal_number(words.back()).has_value();

@@ -24,10 +24,6 @@ SignalSource::SignalSource(std::initializer_list<int> signals) {
     fd_.reset(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-SignalSource::~SignalSource() {
-    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
-}
-
 std::optional<int> SignalSource::next() {
     signalfd_siginfo info{};
     if (::read(fd_.get(), &info, sizeof info) != sizeof info) return std::nullopt;

@@ -11,14 +11,14 @@
 
 namespace procctl {
 
-// Signals as something to read, for verbs that pass them on. Those that procctl's caller ignores stay
+// Signals as something to read, for verbs that pass them on. They stay blocked until procctl exits: one that
+// comes when all is decided must not change the exit status. Those that procctl's caller ignores stay
 // ignored, as nohup and a shell's `&` mean it; but SIGCHLD is always told.
 class SignalSource {
   public:
     explicit SignalSource(std::initializer_list<int> signals);
     SignalSource(const SignalSource&) = delete;
     SignalSource& operator=(const SignalSource&) = delete;
-    ~SignalSource();
 
     int fd() const { return fd_.get(); }
     std::optional<int> next();

@@ -14,10 +14,15 @@ void EventStream::publish(const core::Supervisor& core, core::EventType type, co
     const core::Now now = host_.now();
     const proto::EventParams params{seq_, rfc3339(now.wall), wire_event(type),
                                     process_object(core, process, now)};
-    kept_.push_back({seq_, process.uid, proto::notification_line("event", proto::encode(params))});
-    if (kept_.size() > k_kept) kept_.pop_front();
+    const Event event{seq_, process.uid, proto::notification_line("event", proto::encode(params))};
+    kept_.push_back(event);
+    kept_bytes_ += event.line.size();
+    while (kept_.size() > k_kept || kept_bytes_ > k_kept_bytes) {
+        kept_bytes_ -= kept_.front().line.size();
+        kept_.pop_front();
+    }
     for (auto subscriber = subscribers_.begin(); subscriber != subscribers_.end();) {
-        const bool keeps_up = deliver(subscriber->first, subscriber->second, kept_.back());
+        const bool keeps_up = deliver(subscriber->first, subscriber->second, event);
         subscriber = keeps_up ? std::next(subscriber) : subscribers_.erase(subscriber);
     }
 }

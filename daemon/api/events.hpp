@@ -17,6 +17,7 @@ namespace procd::api {
 class EventStream {
   public:
     static constexpr std::size_t k_kept = 1024;
+    static constexpr std::size_t k_kept_bytes = std::size_t{4} << 20;
 
     explicit EventStream(Host& host) : host_(host) {}
 
@@ -42,6 +43,7 @@ class EventStream {
     std::int64_t seq_ = 0;
     bool wanted_ = false;  // somebody subscribed once
     std::deque<Event> kept_;
+    std::size_t kept_bytes_ = 0;
     std::map<core::ConnectionId, core::Caller> subscribers_;
 };
 

@@ -6,6 +6,30 @@
 #include "daemon/core/names.hpp"
 
 namespace procd::api {
+namespace {
+
+// An owner that is not there (any more) and of whom no record speaks: an empty list would say that all is
+// done.
+std::optional<proto::WireError> unknown_owner(Call& call, const proto::OwnerRef& named,
+                                              const core::OwnerKey& key) {
+    const auto* owned = call.core.owned_by(key);
+    if (owned && !owned->empty()) return std::nullopt;
+    const auto number = static_cast<std::int64_t>(key.number);
+    if (named.kind == proto::OwnerRef::Kind::session) {
+        const core::Session* session =
+            key.kind == core::OwnerKind::session ? call.core.find_session(number) : nullptr;
+        if (!session || !core::visible(call.caller(), session->uid))
+            return refuse(proto::ErrorKind::owner_gone,
+                          "session " + named.session + " has ended, or never was");
+    } else if (named.kind == proto::OwnerRef::Kind::process) {
+        const core::Process* process = call.core.find(number);
+        if (!process || !core::visible(call.caller(), process->uid))
+            return refuse(proto::ErrorKind::no_such_process, "no such process: " + std::to_string(number));
+    }
+    return std::nullopt;
+}
+
+}  // namespace
 
 AnswerTo<proto::List> list(Call& call, const proto::ListParams& params) {
     std::shared_ptr<const std::vector<std::string>> only;
@@ -22,6 +46,7 @@ AnswerTo<proto::List> list(Call& call, const proto::ListParams& params) {
         auto key = owner_key(call, *params.owner, "params.owner");
         if (auto* error = std::get_if<proto::WireError>(&key)) return std::move(*error);
         owner = std::get<core::OwnerKey>(key);
+        if (auto problem = unknown_owner(call, *params.owner, *owner)) return std::move(*problem);
     }
 
     proto::ListResult result;

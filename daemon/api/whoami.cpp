@@ -7,7 +7,12 @@ AnswerTo<proto::Whoami> whoami(Call& call, const proto::Nothing&) {
     proto::WhoamiResult result;
     const core::Process* process =
         call.caller().enclosing ? call.core.find(*call.caller().enclosing) : nullptr;
-    if (process && core::visible(call.caller(), process->uid)) {
+    // Not null: who takes that for "inside of nothing" would give its processes another owner in silence.
+    if (process && !core::visible(call.caller(), process->uid))
+        return refuse(
+            proto::ErrorKind::not_permitted,
+            "this runs inside process " + std::to_string(process->id) + ", which belongs to another user");
+    if (process) {
         result.process = process_object(call.core, *process, call.now);
         if (process->owner.kind == core::OwnerKind::session) result.session = result.process->owner.session;
     }

@@ -1,6 +1,7 @@
 #include "daemon/loop/launch_plan.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <variant>
 
 #include "daemon/loop/descriptor.hpp"
@@ -51,8 +52,13 @@ struct SourceOf {
     sys::StdioSource log() {
         if (!launching.log) {
             const auto& identity = launching.action.spec->identity;
-            auto made = sys::create_log_file(config.log_dir, launching.action.id, launching.action.name,
-                                             identity.uid, identity.gid);
+            const auto make = [&] {
+                return sys::create_log_file(config.log_dir, launching.action.id, launching.action.name,
+                                            identity.uid, identity.gid);
+            };
+            auto made = make();
+            // Somebody tidied the directory away.
+            if (!made && made.error().error == ENOENT && sys::make_log_dir(config.log_dir)) made = make();
             if (!made) {
                 problem = made.error().error;
                 launching.log_problem = made.error().operation + " " + made.error().subject;

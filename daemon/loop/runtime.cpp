@@ -19,7 +19,8 @@
 namespace procd::loop {
 namespace {
 
-constexpr auto k_farewell = std::chrono::seconds(1);  // for the last answers to be read
+constexpr auto k_farewell = std::chrono::seconds(1);  // for the last answers to be read, and for strays to go
+constexpr auto k_stray_pause = std::chrono::milliseconds(5);
 
 api::Self describe_self(const RuntimeConfig& config, const sys::Containment& containment) {
     return api::Self{config.version, sys::own_pid(), sys::own_uid(), sys::boot_id(),
@@ -124,11 +125,19 @@ void Runtime::carry_out(const core::Action& action) {
 // the end.
 void Runtime::leave() {
     if (std::exchange(leaving_, true)) return;
-    if (const std::size_t strays = containment_->kill_strays())
-        log_warning(std::to_string(strays) + " strays ended");
     acceptor_.reset();
+    end_strays(now().mono + k_farewell);
+}
+
+// Who was started by a stray is procd's own child once that has gone, and a stray, too: until nobody is
+// found.
+void Runtime::end_strays(core::Mono until) {
+    const std::size_t strays = containment_->kill_strays();
+    if (strays > 0) log_warning(std::to_string(strays) + " strays ended");
+    if (strays > 0 && now().mono < until)
+        return farewell_.set(now().mono + k_stray_pause, [this, until] { end_strays(until); });
     const auto stop = [this] { io_.stop(); };
-    farewell_.set(std::chrono::steady_clock::now() + k_farewell, stop);
+    farewell_.set(now().mono + k_farewell, stop);
     asio::post(io_, [this, stop] {
         // Behind the answers that are queued already.
         asio::post(io_, [this, stop] {

@@ -86,6 +86,7 @@ class Runtime final : public api::Host {
     void await_signal();
     void carry_out(const core::Action& action);
     void leave();
+    void end_strays(core::Mono until);
     Client* client(core::ConnectionId id);
 
     RuntimeConfig config_;

@@ -105,9 +105,10 @@ std::optional<TreeId> CgroupContainment::attribute(const ProcessStat& stat) cons
     return tree_of_session(stat.session);
 }
 
+// In the group of a living tree: procd's own groups beside those hold nobody back.
 bool CgroupContainment::is_contained(pid_t pid) const {
     const auto path = cgroup_of(pid);
-    return path && is_within(*path, instance_.path);
+    return path && tree_of_group(*path).has_value();
 }
 
 void CgroupContainment::refresh_adopted() {

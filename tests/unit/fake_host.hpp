@@ -154,8 +154,9 @@ struct Desk {
     }
     // The answer to a request that was sent: {result: …} or {error: …}; null: there is none yet.
     Json answer(int id) const {
-        for (const auto& sent : host.sent)
-            if (const Json reply = Json::parse(sent.line); reply.contains("id") && reply["id"] == id)
+        // The newest first: that is mostly the one.
+        for (auto sent = host.sent.rbegin(); sent != host.sent.rend(); ++sent)
+            if (const Json reply = Json::parse(sent->line); reply.contains("id") && reply["id"] == id)
                 return reply;
         return nullptr;
     }

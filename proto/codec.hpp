@@ -72,8 +72,7 @@ struct IsVector<std::vector<T>> : std::true_type {};
 template <class T>
 void decode(const Json& json, T& out, const Path& path, Unknown unknown);
 
-// ---- decode
-// -------------------------------------------------------------------------------------------------------
+// ---- decode ----------------------------------------------------------------------------------------------
 
 void decode_integer(const Json& json, std::int64_t& out, const Path& path, std::int64_t low,
                     std::int64_t high);
@@ -147,8 +146,7 @@ void decode(const Json& json, T& out, const Path& path, Unknown unknown) {
     }
 }
 
-// ---- encode
-// -------------------------------------------------------------------------------------------------------
+// ---- encode ----------------------------------------------------------------------------------------------
 
 template <class T>
 OrderedJson encode(const T& value);

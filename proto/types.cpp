@@ -64,8 +64,7 @@ bool is_utf8(std::string_view text) {
     return true;
 }
 
-// ---- Bytes
-// --------------------------------------------------------------------------------------------------------
+// ---- Bytes -----------------------------------------------------------------------------------------------
 
 Bytes Bytes::from_json(const Json& json, const Path& path) {
     Bytes bytes;
@@ -92,8 +91,7 @@ OrderedJson Bytes::schema() {
     return one_of({type("string"), object_with("base64", type("string"))});
 }
 
-// ---- Seconds, Umask, Signal
-// ---------------------------------------------------------------------------------------
+// ---- Seconds, Umask, Signal ------------------------------------------------------------------------------
 
 Seconds Seconds::from_json(const Json& json, const Path& path) {
     Seconds seconds;
@@ -145,8 +143,7 @@ OrderedJson Signal::schema() {
         {OrderedJson{{"type", "integer"}, {"minimum", 1}, {"maximum", signal_highest()}}, type("string")});
 }
 
-// ---- Environment
-// --------------------------------------------------------------------------------------------------
+// ---- Environment -----------------------------------------------------------------------------------------
 
 Environment Environment::from_json(const Json& json, const Path& path) {
     Environment environment;
@@ -198,8 +195,7 @@ OrderedJson Environment::schema() {
     return one_of({object, array});
 }
 
-// ---- ResourceLimits
-// -----------------------------------------------------------------------------------------------
+// ---- ResourceLimits --------------------------------------------------------------------------------------
 
 namespace {
 
@@ -261,8 +257,7 @@ OrderedJson ResourceLimits::schema() {
     return object;
 }
 
-// ---- StdioTarget
-// --------------------------------------------------------------------------------------------------
+// ---- StdioTarget -----------------------------------------------------------------------------------------
 
 StdioTarget StdioTarget::from_json(const Json& json, const Path& path) {
     constexpr const char* k_expected =
@@ -327,8 +322,7 @@ OrderedJson StdioTarget::schema() {
                    object_with("fd", OrderedJson{{"type", "integer"}, {"minimum", 0}}), file});
 }
 
-// ---- OwnerRef, Selector
-// -------------------------------------------------------------------------------------------
+// ---- OwnerRef, Selector ----------------------------------------------------------------------------------
 
 std::optional<std::int64_t> session_number(std::string_view text) {
     std::int64_t number = 0;

@@ -24,14 +24,15 @@ const core::Caller& Call::caller() {
 
 Api::Api(core::Config config, Host& host) : host_(host), core_(config, *this), events_(host) {}
 
-bool Api::handle(const Peer& peer, const std::string& line,
-                 const std::vector<core::ResourcePtr>& descriptors) {
+bool Api::handle(const Peer& peer, const std::string& line, const std::vector<core::ResourcePtr>& descriptors,
+                 bool unheard) {
     auto parsed = proto::parse_request(line);
     if (const auto* bad = std::get_if<proto::BadRequest>(&parsed)) {
         if (bad->id) host_.send(peer.connection, proto::error_line(*bad->id, bad->error));
         return true;
     }
     auto& request = std::get<proto::Request>(parsed);
+    if (unheard && !acts(request.method)) return true;
     // A process whose start is not recorded yet speaks already: it has exec'd, and the record comes in a
     // moment.
     if (core_.starting() > 0 && host_.runs_in_launch(peer.connection)) {
@@ -108,8 +109,7 @@ std::vector<core::SessionId> Api::sessions_of(core::ConnectionId connection) con
     return held;
 }
 
-// ---- answers that come later
-// --------------------------------------------------------------------------------------
+// ---- answers that come later -----------------------------------------------------------------------------
 
 core::Token Api::defer(const Call& call, Deferred deferred) {
     const core::Token token = next_token_++;

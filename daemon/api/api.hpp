@@ -26,7 +26,9 @@ class Api final : public core::Listener {
     // One request. Answers go out through Host::send. False: it looks at processes that this connection is
     // still starting, and requests take effect in the order sent: nothing was done, offer it again after
     // Host::resume.
-    bool handle(const Peer& peer, const std::string& line, const std::vector<core::ResourcePtr>& descriptors);
+    // unheard: the client has hung up; only what does something is still done.
+    bool handle(const Peer& peer, const std::string& line, const std::vector<core::ResourcePtr>& descriptors,
+                bool unheard = false);
     // A line that could not be taken whole: `error` is its answer.
     void refuse_line(const Peer& peer, const proto::WireError& error);
     // A request of whose descriptors the kernel dropped some: procd has no room for them.

@@ -221,6 +221,8 @@ std::variant<core::OwnerKey, proto::WireError> owner_key(Call& call, const proto
 
 namespace {
 
+constexpr std::size_t k_most_selectors = 16384;  // of one request, which one turn of the loop works off
+
 // For procd's log: "3 (foo), 4 (bar)", cut where there are many.
 void note(Call& call, core::ProcessId id) {
     constexpr std::size_t k_enough = 200;
@@ -232,10 +234,11 @@ void note(Call& call, core::ProcessId id) {
     call.about += std::to_string(id) + " (" + call.core.find(id)->name + ")";
 }
 
-std::variant<core::Selector, proto::WireError> selector_of(Call& call, const proto::Selector& selector) {
+std::variant<core::Selector, proto::WireError> selector_of(Call& call, const proto::Selector& selector,
+                                                           const std::string& path) {
     core::Selector result{selector.id, selector.name, std::nullopt};
     if (!selector.owner) return result;
-    auto key = owner_key(call, *selector.owner, "params.process.owner");
+    auto key = owner_key(call, *selector.owner, (path + ".owner").c_str());
     if (auto* error = std::get_if<proto::WireError>(&key)) return std::move(*error);
     result.scope = std::get<core::OwnerKey>(key);
     return result;
@@ -245,7 +248,7 @@ std::variant<core::Selector, proto::WireError> selector_of(Call& call, const pro
 
 std::variant<core::ProcessId, proto::WireError> resolve_one(Call& call, const proto::Selector& selector,
                                                             core::Want want) {
-    auto wanted = selector_of(call, selector);
+    auto wanted = selector_of(call, selector, "params.process");
     if (auto* error = std::get_if<proto::WireError>(&wanted)) return std::move(*error);
     const auto found = core::resolve(call.core, call.caller(), std::get<core::Selector>(wanted), want);
     if (!found) return wire_error(found.refusal());
@@ -255,10 +258,13 @@ std::variant<core::ProcessId, proto::WireError> resolve_one(Call& call, const pr
 
 std::variant<std::vector<core::ProcessId>, proto::WireError> resolve_many(
     Call& call, const std::vector<proto::Selector>& selectors, core::Want want) {
+    if (selectors.size() > k_most_selectors)
+        return refuse(proto::ErrorKind::limit,
+                      "params.processes: more than " + std::to_string(k_most_selectors));
     std::vector<core::Selector> wanted;
     wanted.reserve(selectors.size());
     for (const proto::Selector& selector : selectors) {
-        auto one = selector_of(call, selector);
+        auto one = selector_of(call, selector, "params.processes[" + std::to_string(wanted.size()) + "]");
         if (auto* error = std::get_if<proto::WireError>(&one)) return std::move(*error);
         wanted.push_back(std::move(std::get<core::Selector>(one)));
     }

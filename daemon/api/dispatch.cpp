@@ -72,6 +72,10 @@ constexpr std::array k_table{
     entry<proto::Shutdown, &shutdown>(Permission::administrator, Nature::acts),
 };
 
+bool does_something(Nature nature) {
+    return nature == Nature::acts || nature == Nature::acts_after;
+}
+
 const Entry* find(std::string_view method) {
     const auto found =
         std::find_if(k_table.begin(), k_table.end(), [&](const Entry& e) { return e.method == method; });
@@ -108,7 +112,7 @@ RawAnswer dispatch(Call& call, const std::string& method, const proto::Json& par
         return refuse(proto::ErrorKind::not_permitted,
                       "user " + std::to_string(call.peer.uid) + " may not " + method);
     RawAnswer answer = found->run(call, params);
-    if (found->nature != Nature::acts && found->nature != Nature::acts_after) return answer;
+    if (!does_something(found->nature)) return answer;
     std::string text =
         method + " for uid " + std::to_string(call.peer.uid) + ", pid " + std::to_string(call.peer.pid);
     if (!call.about.empty()) text += ": " + call.about;
@@ -120,6 +124,11 @@ RawAnswer dispatch(Call& call, const std::string& method, const proto::Json& par
 bool looks_at_started(const std::string& method) {
     const Entry* const found = find(method);
     return found && (found->nature == Nature::looks || found->nature == Nature::acts_after);
+}
+
+bool acts(const std::string& method) {
+    const Entry* const found = find(method);
+    return found && does_something(found->nature);
 }
 
 std::vector<std::string> method_names() {

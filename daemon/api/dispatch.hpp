@@ -19,5 +19,7 @@ RawAnswer dispatch(Call& call, const std::string& method, const proto::Json& par
 std::vector<std::string> method_names();
 // Whether a method's answer depends on how far a start has come.
 bool looks_at_started(const std::string& method);
+// Whether a method does something, so that it matters though nobody hears the answer.
+bool acts(const std::string& method);
 
 }  // namespace procd::api

@@ -41,6 +41,9 @@ AnswerTo<proto::List> list(Call& call, const proto::ListParams& params) {
                               "params.fields[" + std::to_string(i) + "]: is no member of a process object");
         only = std::make_shared<const std::vector<std::string>>(*params.fields_wanted);
     }
+    constexpr std::size_t k_longest_glob = 1024;
+    if (params.name && params.name->size() > k_longest_glob)
+        return refuse(proto::ErrorKind::bad_request, "params.name: a glob has at most 1024 bytes");
     std::optional<core::OwnerKey> owner;
     if (params.owner) {
         auto key = owner_key(call, *params.owner, "params.owner");

@@ -10,13 +10,16 @@ AnswerTo<proto::Terminate> terminate(Call& call, const proto::TerminateParams& p
     const auto& ids = std::get<std::vector<core::ProcessId>>(found);
     std::optional<core::Duration> grace;
     if (params.grace) grace = duration(*params.grace);
-    const auto terminated = call.core.terminate(ids, grace, call.now, call.actions);
-    if (!terminated) return wire_error(terminated.refusal());
-    if (!params.wait.value_or(false) || ids.empty())
-        return proto::ProcessesResult{process_objects(call.core, ids, call.now)};
+    const bool wait = params.wait.value_or(false) && !ids.empty();
     // Asked from inside one of them it is no deadlock: the asker ends with it.
     core::Caller caller = call.caller();
     caller.enclosing.reset();
+    if (wait)
+        if (const auto problem = call.core.wait_problem(caller, ids, core::WaitMode::all))
+            return wire_error(*problem);
+    const auto terminated = call.core.terminate(ids, grace, call.now, call.actions);
+    if (!terminated) return wire_error(terminated.refusal());
+    if (!wait) return proto::ProcessesResult{process_objects(call.core, ids, call.now)};
     const core::Token token = call.api.defer_wait(call, ids);
     const auto waiting =
         call.core.wait(caller, ids, core::WaitMode::all, std::nullopt, token, call.now, call.actions);

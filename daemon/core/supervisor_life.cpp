@@ -67,8 +67,7 @@ void Supervisor::end(Process& process, Cause cause, bool by_kill, std::optional<
     announce(process);
 }
 
-// ---- events
-// -------------------------------------------------------------------------------------------------------
+// ---- events ----------------------------------------------------------------------------------------------
 
 void Supervisor::on(const LaunchSucceeded& event, Now now, Actions& actions) {
     Process* const process = lookup(event.id);
@@ -173,8 +172,7 @@ void Supervisor::on(const Tick&, Now now, Actions& actions) {
     }
 }
 
-// ---- records
-// ------------------------------------------------------------------------------------------------------
+// ---- records ---------------------------------------------------------------------------------------------
 
 // The process has exited: whoever waits is told.
 void Supervisor::settle(Process& process, Actions& actions) {
@@ -226,8 +224,7 @@ void Supervisor::remove(ProcessId id, Actions& actions) {
     drop_if_idle(owner);
 }
 
-// ---- looking
-// ------------------------------------------------------------------------------------------------------
+// ---- looking ---------------------------------------------------------------------------------------------
 
 const Process* Supervisor::find(ProcessId id) const {
     const auto found = processes_.find(id);

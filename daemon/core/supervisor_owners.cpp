@@ -159,8 +159,7 @@ void Supervisor::on(const ConnectionClosed& event, Now now, Actions& actions) {
     }
 }
 
-// ---- sessions
-// -----------------------------------------------------------------------------------------------------
+// ---- sessions --------------------------------------------------------------------------------------------
 
 Outcome<SessionId> Supervisor::open_session(const Caller& caller, std::string name, OwnerFacts holder,
                                             ResourcePtr out, ResourcePtr err) {
@@ -195,8 +194,7 @@ Outcome<std::vector<ProcessId>> Supervisor::end_session(const Caller& caller, Se
     return waited_for;
 }
 
-// ---- procd's own end
-// ----------------------------------------------------------------------------------------------
+// ---- procd's own end -------------------------------------------------------------------------------------
 
 void Supervisor::on(const StopSignal&, Now now, Actions& actions) {
     switch (stop_) {

@@ -26,8 +26,7 @@ Refusal refuse_shutting_down() {
 
 }  // namespace
 
-// ---- creation
-// -----------------------------------------------------------------------------------------------------
+// ---- creation --------------------------------------------------------------------------------------------
 
 std::optional<Refusal> Supervisor::creation_problem(const Caller& caller, const Creation& creation) const {
     if (stopping()) return refuse_shutting_down();
@@ -122,8 +121,7 @@ void Supervisor::launch(Process& process, Token token, bool spawn, Now, Actions&
     carry_out(process, process.life.start(), actions);
 }
 
-// ---- changes
-// ------------------------------------------------------------------------------------------------------
+// ---- changes ---------------------------------------------------------------------------------------------
 
 Outcome<Done> Supervisor::rename(ProcessId id, const std::string& name) {
     Process& process = processes_.at(id);
@@ -168,8 +166,7 @@ Outcome<Done> Supervisor::set_owner(const Caller& caller, ProcessId id, const Ow
     return Done{};
 }
 
-// ---- waiting
-// ------------------------------------------------------------------------------------------------------
+// ---- waiting ---------------------------------------------------------------------------------------------
 
 std::optional<Refusal> Supervisor::wait_problem(const Caller& caller, const std::vector<ProcessId>& ids,
                                                 WaitMode mode) const {
@@ -227,8 +224,7 @@ UserId Supervisor::unpin(ProcessId id, Token token) {
     return uid;
 }
 
-// ---- ending
-// -------------------------------------------------------------------------------------------------------
+// ---- ending ----------------------------------------------------------------------------------------------
 
 namespace {
 

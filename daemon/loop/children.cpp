@@ -10,6 +10,7 @@
 #include "daemon/sys/descriptors.hpp"
 #include "daemon/sys/log_file.hpp"
 #include "daemon/sys/pidfd.hpp"
+#include "daemon/sys/procfs.hpp"
 
 namespace procd::loop {
 namespace {
@@ -19,6 +20,7 @@ namespace {
 constexpr auto k_first_poll = std::chrono::milliseconds(5);
 constexpr auto k_first_poll_watched = std::chrono::milliseconds(50);
 constexpr auto k_last_poll = std::chrono::seconds(1);
+constexpr auto k_traced_poll = std::chrono::milliseconds(20);
 
 core::Exit core_exit(const sys::Exit& exit) {
     return core::Exit{exit.signaled ? core::How::signaled : core::How::exited, exit.code, exit.signal,
@@ -32,6 +34,7 @@ struct Children::Child {
     std::shared_ptr<Launching> launching;  // until the child runs
     std::unique_ptr<Readiness> pidfd;      // until it was reaped
     pid_t pid = 0;
+    uid_t uid = 0;
     std::unique_ptr<Readiness> tree;  // cgroup.events, while the tree is expected to become empty
     bool tree_armed = false;
     Alarm poll;
@@ -49,8 +52,7 @@ Children::~Children() {
     *alive_ = false;
 }
 
-// ---- launches
-// -----------------------------------------------------------------------------------------------------
+// ---- launches --------------------------------------------------------------------------------------------
 
 void Children::carry_out(const core::Launch& action) {
     auto launching = std::make_shared<Launching>();
@@ -92,6 +94,7 @@ void Children::launched(core::ProcessId id, std::shared_ptr<Launching> launching
     child.launching.reset();
     launching_.erase(id);
     child.pid = spawned.pid;
+    child.uid = launching->action.uid;
     child.pidfd = std::make_unique<Readiness>(io_, std::move(spawned.pidfd));
     mains_.insert(spawned.pid);
     containment_.born(
@@ -125,20 +128,26 @@ core::ResourcePtr Children::stream_of_owner(const core::OwnerKey& owner, int str
     const auto found = children_.find(static_cast<core::ProcessId>(owner.number));
     if (owner.kind != core::OwnerKind::process || found == children_.end() || !found->second->pidfd)
         return nullptr;
+    // With a set-uid program's rights procd would give away what the user may not open.
+    if (!sys::is_owned_by(found->second->pid, found->second->uid)) return nullptr;
     auto fd = sys::fetch_descriptor(found->second->pidfd->fd(), stream);
     return fd ? hold(std::move(*fd)) : nullptr;
 }
 
-// ---- exits
-// --------------------------------------------------------------------------------------------------------
+// ---- exits -----------------------------------------------------------------------------------------------
 
 void Children::await_exit(core::ProcessId id) {
     const auto found = children_.find(id);
-    if (found != children_.end() && found->second->pidfd)
-        found->second->pidfd->on_readable([this, id] {
-            refresh(id);
-            await_exit(id);  // a wake-up without an exit
-        });
+    if (found == children_.end() || !found->second->pidfd) return;
+    found->second->pidfd->on_readable([this, id] {
+        refresh(id);
+        // Dead, and not to be reaped yet: whoever traces it has not let it go. The descriptor stays readable
+        // meanwhile.
+        const auto child = children_.find(id);
+        if (child != children_.end() && child->second->pidfd)
+            child->second->poll.set(std::chrono::steady_clock::now() + k_traced_poll,
+                                    [this, id] { await_exit(id); });
+    });
 }
 
 void Children::refresh(core::ProcessId id) {
@@ -175,8 +184,7 @@ std::vector<pid_t> Children::launching() const {
     return pids;
 }
 
-// ---- trees
-// --------------------------------------------------------------------------------------------------------
+// ---- trees -----------------------------------------------------------------------------------------------
 
 void Children::carry_out(const core::SendSignal& action) {
     containment_.signal_tree(action.id, action.signal, !action.tree, action.resume);

@@ -1,6 +1,7 @@
 #include "daemon/loop/connection.hpp"
 
 #include <array>
+#include <cerrno>
 #include <span>
 #include <utility>
 
@@ -23,10 +24,10 @@ void Connection::start() {
     await_input();
     // Told when both directions are gone, also while nothing is read.
     socket_.wait(Readiness::Kind::wait_error, [self = shared_from_this()] {
-        if (!self->closed_ && sys::hung_up(self->socket_.fd())) {
-            self->read_some();  // what it said before it went
-            self->close();
-        }
+        if (self->closed_ || !sys::hung_up(self->socket_.fd())) return;
+        self->hung_up_ = true;
+        self->read_some();  // what it said before it went
+        self->settle_end();
     });
 }
 
@@ -42,8 +43,7 @@ void Connection::close() {
     handlers_.on_closed(*self);
 }
 
-// ---- in
-// -----------------------------------------------------------------------------------------------------------
+// ---- in --------------------------------------------------------------------------------------------------
 
 void Connection::await_input() {
     if (closed_ || reading_ || input_ended_ || queued_ >= k_output_mark || lines_.pending() > k_input_mark)
@@ -86,8 +86,20 @@ void Connection::end_of_input() {
     lines_.finish();
     process();
     if (closed_) return;
-    if (sys::hung_up(socket_.fd())) return close();
+    hung_up_ = hung_up_ || sys::hung_up(socket_.fd());
+    if (hung_up_) return settle_end();
     handlers_.on_half_closed(*this);
+}
+
+// The client is gone. What it asked for before is still done, though nobody hears the answers.
+void Connection::settle_end() {
+    if (closed_ || !hung_up_) return;
+    outgoing_.clear();
+    queued_ = 0;
+    if (!input_ended_) return read_some();
+    if (waiting_) return;  // resume() goes on
+    if (held_ || lines_.has_line()) return process_soon();
+    close();
 }
 
 void Connection::process() {
@@ -99,7 +111,10 @@ void Connection::process() {
             held_ = Request{line->text, line->too_long, false, {}};
             take_descriptors(*line, *held_);
         }
-        if (!handlers_.on_request(*this, *held_)) return;
+        if (!handlers_.on_request(*this, *held_)) {
+            waiting_ = true;
+            return;
+        }
         held_.reset();
     }
     await_input();
@@ -110,7 +125,14 @@ void Connection::process_soon() {
     asio::post(io_, [self = shared_from_this()] {
         self->processing_ = false;
         if (!self->closed_) self->process();
-        if (!self->closed_ && self->input_ended_) self->handlers_.on_half_closed(*self);
+        if (self->closed_ || !self->input_ended_) return;
+        if (self->hung_up_) {
+            self->outgoing_.clear();
+            self->queued_ = 0;
+            if (!self->waiting_) self->settle_end();
+        } else {
+            self->handlers_.on_half_closed(*self);
+        }
     });
 }
 
@@ -127,8 +149,7 @@ void Connection::take_descriptors(const proto::LineReader::Line& line, Request& 
     }
 }
 
-// ---- out
-// ----------------------------------------------------------------------------------------------------------
+// ---- out -------------------------------------------------------------------------------------------------
 
 void Connection::send(std::string line, core::ResourcePtr descriptor) {
     if (closed_) return;
@@ -137,7 +158,7 @@ void Connection::send(std::string line, core::ResourcePtr descriptor) {
     if (!descriptor && !outgoing_.empty() && !outgoing_.back().descriptor)
         outgoing_.back().bytes += line;
     else
-        outgoing_.push_back({std::move(line), std::move(descriptor)});
+        outgoing_.push_back({std::move(line), 0, std::move(descriptor)});
     flush_soon();
 }
 
@@ -155,12 +176,14 @@ void Connection::flush() {
     while (!outgoing_.empty()) {
         Outgoing& next = outgoing_.front();
         const std::array fds{next.descriptor ? fd_of(next.descriptor) : -1};
-        const auto sent = sys::send(socket_.fd(), next.bytes, std::span(fds).first(next.descriptor ? 1 : 0));
+        const auto sent = sys::send(socket_.fd(), std::span(next.bytes).subspan(next.sent),
+                                    std::span(fds).first(next.descriptor ? 1 : 0));
         if (!sent) {
-            // It will never read this. Its requests may go on (a shut-down reader), its end is told by the
-            // reactor.
             outgoing_.clear();
             queued_ = 0;
+            // Who shut down its reading may still ask; whom an answer was lost for otherwise must not wait
+            // for it.
+            if (sent.error().error != EPIPE && sent.error().error != ECONNRESET) return close();
             break;
         }
         if (*sent == sys::k_would_block) {
@@ -173,8 +196,8 @@ void Connection::flush() {
         }
         queued_ -= static_cast<std::size_t>(*sent);
         next.descriptor.reset();
-        next.bytes.erase(0, static_cast<std::size_t>(*sent));
-        if (next.bytes.empty()) outgoing_.pop_front();
+        next.sent += static_cast<std::size_t>(*sent);
+        if (next.sent == next.bytes.size()) outgoing_.pop_front();
     }
     if (was_full && queued_ < k_output_mark) process_soon();
     if (outgoing_.empty() && input_ended_) handlers_.on_half_closed(*this);

@@ -59,15 +59,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // Whether more may be queued that nobody waits for.
     bool keeps_up() const { return queued_ < k_output_mark; }
     // The client will send no more.
+    // Nobody is there any more: no answer is heard.
+    bool hung_up() const { return hung_up_; }
     bool half_closed() const { return input_ended_; }
     bool idle() const { return queued_ == 0 && !held_ && !lines_.has_line(); }
     // The request that was put off can be taken now.
-    void resume() { process_soon(); }
+    void resume() {
+        waiting_ = false;
+        process_soon();
+    }
     void close();
 
   private:
     struct Outgoing {
         std::string bytes;
+        std::size_t sent = 0;
         core::ResourcePtr descriptor;
     };
     struct Incoming {
@@ -79,6 +85,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void await_input();
     void read_some();
     void end_of_input();
+    void settle_end();
     void process();
     void process_soon();
     void take_descriptors(const proto::LineReader::Line& line, Request& request);
@@ -96,7 +103,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::size_t queued_ = 0;       // bytes not sent yet
     std::optional<Request> held_;  // put off by whoever takes requests; nothing behind it is taken before
     bool reading_ = false, writing_ = false, processing_ = false, flushing_ = false;
-    bool input_ended_ = false, closed_ = false;
+    bool input_ended_ = false, hung_up_ = false, waiting_ = false, closed_ = false;
 };
 
 }  // namespace procd::loop

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <new>
 #include <utility>
 
 #include <asio/post.hpp>
@@ -64,11 +65,11 @@ core::Now Runtime::now() const {
 }
 
 void Runtime::log(const std::string& text) {
-    log_info(text);
+    constexpr std::size_t k_longest = 500;  // what clients say may be as long as a line of theirs
+    log_info(text.size() > k_longest ? text.substr(0, k_longest) + "…" : text);
 }
 
-// ---- signals
-// ------------------------------------------------------------------------------------------------------
+// ---- signals ---------------------------------------------------------------------------------------------
 
 void Runtime::await_signal() {
     signals_.on_readable([this] {
@@ -85,8 +86,7 @@ void Runtime::await_signal() {
     });
 }
 
-// ---- actions
-// ------------------------------------------------------------------------------------------------------
+// ---- actions ---------------------------------------------------------------------------------------------
 
 // What an action leads to at once comes after what was decided before it.
 void Runtime::perform(core::Actions actions) {
@@ -148,8 +148,7 @@ void Runtime::end_strays(core::Mono until) {
     });
 }
 
-// ---- connections
-// --------------------------------------------------------------------------------------------------
+// ---- connections -----------------------------------------------------------------------------------------
 
 Runtime::Client* Runtime::client(core::ConnectionId id) {
     const auto found = clients_.find(id);
@@ -198,7 +197,12 @@ bool Runtime::on_request(Connection& connection, const Connection::Request& requ
     } else if (request.truncated) {
         api_.refuse_truncated(from, request.line);
     } else {
-        return api_.handle(from, request.line, request.descriptors);
+        try {
+            return api_.handle(from, request.line, request.descriptors, connection.hung_up());
+        } catch (const std::bad_alloc&) {
+            api_.refuse_line(from, {proto::ErrorKind::limit, "procd has no memory for this request (ENOMEM)",
+                                    proto::OrderedJson::object()});
+        }
     }
     return true;
 }

@@ -89,7 +89,12 @@ std::variant<core::Identity, std::string> Runtime::identity(core::ConnectionId c
     if (!from) return "the connection is closed";
     // A user's own procd starts everything as that user.
     if (self_.uid != 0) return core::Identity{self_.uid, sys::own_gid(), {}, false};
-    return identity_of(from->connection->peer(), own_, config_.allow_confined);
+    // A pid may be another's by now: what was read of it counts only if the peer still lives after that.
+    const std::string gone = "the caller has ended, so what it may do is not known";
+    if (!watch_peer(connection)) return gone;
+    auto identity = identity_of(from->connection->peer(), own_, config_.allow_confined);
+    if (!from->pidfd || sys::has_exited(from->pidfd->fd())) return gone;
+    return identity;
 }
 
 std::vector<core::ResourceLimit> Runtime::limits(core::ConnectionId connection) {
@@ -127,7 +132,12 @@ bool Runtime::is_pidfd(const core::ResourcePtr& descriptor) const {
 }
 
 std::optional<api::Watched> Runtime::watch_pidfd(const core::ResourcePtr& pidfd) {
-    return watches_.watch(sys::duplicate(fd_of(pidfd)));
+    // A descriptor of our own: the reactor's flags would show in the caller's, which is the same open file.
+    const pid_t pid = sys::pid_of(fd_of(pidfd));
+    if (pid <= 0) return std::nullopt;
+    auto own = sys::open_pidfd(pid);
+    if (!own || sys::has_exited(fd_of(pidfd))) return std::nullopt;
+    return watches_.watch(std::move(*own));
 }
 
 }  // namespace procd::loop

@@ -145,7 +145,10 @@ Result<CgroupPlace> place_of_directory(const std::string& directory) {
 
 bool is_populated(const std::string& directory) {
     const auto text = read_kernel_file(directory + "/cgroup.events");
-    return text && text->find("populated 1") != std::string::npos;
+    // Only a group that is gone is known to be empty: one that cannot be read (EMFILE, ENOMEM) is asked
+    // again.
+    if (!text) return errno != ENOENT && errno != ENODEV;
+    return text->find("populated 1") != std::string::npos;
 }
 
 UniqueFd watch_events(const std::string& directory) {

@@ -16,6 +16,10 @@ constexpr int k_max_tries = 10000;
 
 Result<void> make_log_dir(const std::string& directory) {
     const mode_t mode = ::geteuid() == 0 ? 0711 : 0700;
+    // What really is missing above it, its own making tells.
+    for (std::size_t slash = directory.find('/', 1); slash != std::string::npos;
+         slash = directory.find('/', slash + 1))
+        ::mkdir(directory.substr(0, slash).c_str(), 0700);
     if (::mkdir(directory.c_str(), mode) == 0) {
         if (::chmod(directory.c_str(), mode) != 0)
             return SysError{"chmod", directory, errno};  // whatever the umask

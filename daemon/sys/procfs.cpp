@@ -199,6 +199,11 @@ std::optional<std::string> cgroup_of(pid_t pid) {
     return std::nullopt;
 }
 
+bool is_owned_by(pid_t pid, uid_t uid) {
+    struct stat status {};
+    return ::stat(("/proc/" + std::to_string(pid)).c_str(), &status) == 0 && status.st_uid == uid;
+}
+
 std::optional<uid_t> effective_uid_of(pid_t pid) {
     const auto text = read_kernel_file(proc_path(pid, "status"));
     if (!text) return std::nullopt;

@@ -46,6 +46,9 @@ std::optional<std::string> environment_value(pid_t pid, std::string_view name);
 // The process's cgroup in the unified hierarchy ("0::" of /proc/PID/cgroup).
 std::optional<std::string> cgroup_of(pid_t pid);
 std::optional<uid_t> effective_uid_of(pid_t pid);
+// Whether /proc/PID belongs to the user: then the process runs as nobody else, and the kernel would let that
+// user look into it.
+bool is_owned_by(pid_t pid, uid_t uid);
 
 // What a caller may not shake off, so its children must not either.
 struct Restrictions {

@@ -17,6 +17,11 @@ def alone(function):
     return function
 
 
+def unsanitized(function):
+    """Not with a sanitizer's build, whose memory and time say nothing about the product's."""
+    return unittest.skipIf(os.environ.get('PROCD_TEST_SANITIZED'), 'bounds of time and memory')(function)
+
+
 def time_limit(seconds):
     def mark(function):
         function.time_limit = seconds

@@ -7,7 +7,7 @@ import select
 import socket
 import time
 
-from harness import PROCD_BIN, Client, Disconnected, ProcdTest, alone, time_limit, wait_until
+from harness import PROCD_BIN, Client, Disconnected, ProcdTest, alone, time_limit, wait_until, unsanitized
 
 MIB = 1 << 20
 
@@ -124,6 +124,7 @@ class Lines(BadTest):
 
     @alone
     @time_limit(240)
+    @unsanitized
     def test_a_million_short_bad_lines(self):
         count, sent, answered = 1_000_000, 0, 0
         data = memoryview(b'x\n' * count)
@@ -303,6 +304,7 @@ class Descriptors(BadTest):
 class Clients(BadTest):
     @alone
     @time_limit(120)
+    @unsanitized
     def test_sends_and_never_reads(self):
         rival = self.client()
         greedy = self.client()

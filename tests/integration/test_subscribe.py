@@ -2,7 +2,7 @@
 
 import time
 
-from harness import PROCESS_FIELDS, ProcdTest, alone, time_limit, wait_until
+from harness import PROCESS_FIELDS, ProcdTest, alone, time_limit, wait_until, unsanitized
 
 
 class SubscribeTest(ProcdTest):
@@ -102,6 +102,7 @@ class Events(SubscribeTest):
 class SlowReaders(SubscribeTest):
     @alone
     @time_limit(120)
+    @unsanitized
     def test_overflow(self):
         self.listener.call('subscribe')
         process = self.c.spawn('/bin/sleep', '1000')['id']

@@ -8,7 +8,7 @@ import select
 import signal
 import time
 
-from harness import (PYTHON, Client, ProcdTest, Watched, as_root, assert_stays, lives, parent_of, read_text,
+from harness import (unsanitized, PYTHON, Client, ProcdTest, Watched, as_root, assert_stays, lives, parent_of, read_text,
                      time_limit, wait_for_file, wait_for_pid_file, wait_until)
 
 
@@ -99,6 +99,7 @@ class Joining(ProcdTest):
         self.assertGreaterEqual(outcome.seconds, 1.0)
         self.assertEqual([p for p in self.procd.list() if p['alive']], [])
 
+    @unsanitized
     def test_they_run_on_when_the_session_is_killed(self):
         session = self.procd.popen_ctl('session', '--', 'bash', '-c', self.FIVE + 'echo all; procctl wait')
         self.assertEqual(self.line(session.stdout), 'all')

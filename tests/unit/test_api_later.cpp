@@ -169,7 +169,9 @@ TEST_CASE("the answer to a subscription comes before its events, those since a s
     // What never was, or is no more, gives the whole picture.
     CHECK(desk.ask(desk.peer(5), "subscribe", {{"since", 99}})["processes"].size() == 1);
     for (std::size_t i = 0; i <= EventStream::k_kept; ++i)
-        desk.ask(peer, "rename", {{"process", 1}, {"name", i % 2 ? "odd" : "even"}});
+        desk.line(peer,
+                  Json{{"method", "rename"}, {"params", {{"process", 1}, {"name", i % 2 ? "odd" : "even"}}}}
+                      .dump());
     CHECK(desk.ask(desk.peer(6), "subscribe", {{"since", 1}})["processes"].size() == 1);
     CHECK(desk.events(6).empty());
 }

@@ -25,9 +25,11 @@ PROCD_NO_SANITIZE void reset_signals() {
     }
 }
 
+constexpr long k_every_descriptor = 0xffffffffL;  // close_range(2): last
+
 PROCD_NO_SANITIZE void close_from(const ChildPlan& plan) {
     // Really closed, not only at the exec: a child that hangs before it must not hold a client's socket open.
-    if (raw_syscall(SYS_close_range, plan.source_count, static_cast<long>(~0U), 0) == 0) return;
+    if (raw_syscall(SYS_close_range, plan.source_count, k_every_descriptor, 0) == 0) return;
     for (unsigned fd = static_cast<unsigned>(plan.source_count); fd < plan.close_bound; ++fd) {
         raw_syscall(SYS_close, static_cast<long>(fd));
     }

@@ -93,7 +93,8 @@ TEST_CASE("an unknown parameter is an error before anything is done, in every me
         for (auto& [key, value] : params.items()) {
             Json wrong = params;
             wrong[key] = {{"surprise", true}};
-            CAPTURE(key);
+            const std::string wrong_one = key;
+            CAPTURE(wrong_one);
             CHECK(desk.refusal(peer, method, wrong) == "bad_request");
         }
     }

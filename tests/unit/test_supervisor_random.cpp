@@ -230,7 +230,9 @@ struct Machine {
     // ---- the truth ----
     void check() {
         for (; seen_changes < bench.changes.size(); ++seen_changes) {
-            const auto [type, id] = bench.changes[seen_changes];
+            const auto& change = bench.changes[seen_changes];
+            const auto type = change.type;
+            const auto id = change.id;
             auto& last = last_event[id];
             CAPTURE(id);
             REQUIRE((type == EventType::created) == !last.has_value());

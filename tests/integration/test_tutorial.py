@@ -81,6 +81,7 @@ class Joining(ProcdTest):
     END = '结束测试'
     FIVE = 'for i in 1 2 3 4 5; do procctl spawn -q -- sh -c "sleep 1; echo 测试Python多进程" >/dev/null; done\n'
 
+    @unsanitized
     def test_five_processes_take_the_time_of_one(self):
         outcome = self.ctl('session', '--', 'bash', '-c', self.FIVE + 'procctl wait; echo 结束测试')
         self.assertCode(outcome, 0)
@@ -92,6 +93,7 @@ class Joining(ProcdTest):
         self.assertEqual(len({p['pid'] for p in processes}), 5)
         self.assertEqual([p['exitcode'] for p in processes], [0] * 5)
 
+    @unsanitized
     def test_without_join_the_session_waits_all_the_same(self):
         outcome = self.ctl('session', '--', 'bash', '-c', self.FIVE + 'echo 结束测试')
         self.assertCode(outcome, 0)

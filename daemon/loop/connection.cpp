@@ -126,13 +126,10 @@ void Connection::process_soon() {
         self->processing_ = false;
         if (!self->closed_) self->process();
         if (self->closed_ || !self->input_ended_) return;
-        if (self->hung_up_) {
-            self->outgoing_.clear();
-            self->queued_ = 0;
-            if (!self->waiting_) self->settle_end();
-        } else {
+        if (self->hung_up_)
+            self->settle_end();
+        else
             self->handlers_.on_half_closed(*self);
-        }
     });
 }
 

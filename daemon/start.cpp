@@ -79,7 +79,7 @@ sys::ListenerConfig listener_config(const Options& options, const Places& places
     return config;
 }
 
-sys::Result<sys::Listener> open_listener(const Options& options, const Places& places, bool root) {
+Result<sys::Listener> open_listener(const Options& options, const Places& places, bool root) {
     if (options.socket.empty()) {
         auto passed = sys::listen_fds();
         if (!passed.empty()) return sys::Listener::adopt(std::move(passed.front()));
@@ -93,7 +93,7 @@ core::Duration seconds(double value) {
         std::chrono::duration<double>(std::min(value, k_longest)));
 }
 
-int fail(const sys::SysError& error) {
+int fail(const SysError& error) {
     std::fprintf(stderr, "procd: %s\n", error.message().c_str());
     return 1;
 }

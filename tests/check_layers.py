@@ -41,7 +41,7 @@ LIBRARIES = {
     "systemd": "libsystemd",
 }
 
-OUR_FOLDERS = {"daemon", "client", "proto", "tests", "bench"}
+OUR_FOLDERS = {"base", "daemon", "client", "proto", "tests", "bench"}
 
 
 @dataclass(frozen=True)
@@ -57,18 +57,19 @@ def layer(place: str, libraries: str, own: str) -> Layer:
 
 # The first place that fits a file counts.
 LAYERS = [
+    layer("base/", "os", "base/"),
     layer("daemon/core/", "", "daemon/core/"),
-    layer("daemon/sys/", "os libsystemd", "daemon/sys/"),
+    layer("daemon/sys/", "os libsystemd", "daemon/sys/ base/"),
     layer("daemon/api/", "nlohmann", "daemon/api/ daemon/core/ proto/"),
-    layer("daemon/loop/", "asio spdlog fmt", "daemon/loop/ daemon/api/ daemon/core/ daemon/sys/ proto/"),
-    layer("daemon/options.", "os nlohmann spdlog fmt CLI11 libsystemd", "daemon/ proto/"),
-    layer("daemon/main.", "os nlohmann spdlog fmt libsystemd", "daemon/ proto/"),
-    layer("daemon/start.", "os nlohmann spdlog fmt libsystemd", "daemon/ proto/"),
+    layer("daemon/loop/", "asio spdlog fmt", "daemon/loop/ daemon/api/ daemon/core/ daemon/sys/ base/ proto/"),
+    layer("daemon/options.", "os nlohmann spdlog fmt CLI11 libsystemd", "daemon/ base/ proto/"),
+    layer("daemon/main.", "os nlohmann spdlog fmt libsystemd", "daemon/ base/ proto/"),
+    layer("daemon/start.", "os nlohmann spdlog fmt libsystemd", "daemon/ base/ proto/"),
     layer("proto/", "nlohmann", "proto/"),
-    layer("client/lib/", "os nlohmann", "client/lib/ proto/"),
-    layer("client/procctl/", "os nlohmann CLI11", "client/ proto/"),
-    layer("tests/", "os nlohmann doctest", "tests/ daemon/ client/ proto/"),
-    layer("bench/", "os nlohmann", "bench/ daemon/sys/ client/ proto/"),
+    layer("client/lib/", "os nlohmann", "client/lib/ base/ proto/"),
+    layer("client/procctl/", "os nlohmann CLI11", "client/ base/ proto/"),
+    layer("tests/", "os nlohmann doctest", "tests/ daemon/ client/ base/ proto/"),
+    layer("bench/", "os nlohmann", "bench/ daemon/sys/ client/ base/ proto/"),
 ]
 
 INCLUDE = re.compile(r"\s*#\s*(?:include|include_next|import)\b\s*(.*)")

@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <cstring>
 #include <poll.h>
-#include <sys/socket.h>
 
+#include "base/fd_passing.hpp"
 #include "client/lib/socket.hpp"
 #include "proto/envelope.hpp"
 
@@ -15,7 +15,6 @@ namespace {
 // A reply may be longer than any request: thousands of processes in one line. Longer: the connection is given
 // up.
 constexpr std::size_t k_max_reply_bytes = std::size_t{512} << 20;
-constexpr std::size_t k_max_fds = 253;  // SCM_MAX_FD of the kernel
 constexpr std::size_t k_read_bytes = std::size_t{64} << 10;
 
 Error refusal_of(const proto::Json& json, const std::string& line) {
@@ -28,21 +27,6 @@ Error refusal_of(const proto::Json& json, const std::string& line) {
     if (const auto kind = data->find("kind"); kind != data->end() && kind->is_string())
         error.refusal = kind->get<std::string>();
     return error;
-}
-
-// The descriptors of a message that was received.
-std::vector<UniqueFd> take_fds(msghdr& message) {
-    std::vector<UniqueFd> fds;
-    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-        const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t i = 0; i < count; ++i) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-            fds.emplace_back(fd);
-        }
-    }
-    return fds;
 }
 
 }  // namespace
@@ -99,42 +83,28 @@ Result<void> Connection::write(std::string_view line, Fds fds, Deadline deadline
         return Error::refused(
             proto::ErrorKind::too_large,
             "the request is longer than " + std::to_string(proto::k_max_line_bytes >> 20) + " MiB");
-    if (fds.size() > k_max_fds)
-        return Error::refused(proto::ErrorKind::limit,
-                              "a request takes at most " + std::to_string(k_max_fds) + " descriptors");
+    if (fds.size() > k_max_fds_a_message)
+        return Error::refused(
+            proto::ErrorKind::limit,
+            "a request takes at most " + std::to_string(k_max_fds_a_message) + " descriptors");
 
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(k_max_fds * sizeof(int))> control{};
     const std::size_t length = line.size();
     while (!line.empty()) {
-        iovec part{const_cast<char*>(line.data()), line.size()};
-        msghdr message{};
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        if (!fds.empty() && line.size() == length) {  // with the first byte
-            message.msg_control = control.data();
-            message.msg_controllen = CMSG_SPACE(fds.size_bytes());
-            cmsghdr* const header = CMSG_FIRSTHDR(&message);
-            header->cmsg_level = SOL_SOCKET;
-            header->cmsg_type = SCM_RIGHTS;
-            header->cmsg_len = CMSG_LEN(fds.size_bytes());
-            std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
-        }
-        const ssize_t sent = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent >= 0) {
-            line.remove_prefix(static_cast<std::size_t>(sent));
-        } else if (errno == EAGAIN) {
-            if (auto ready = wait_for(POLLOUT, deadline); !ready) {
-                // A line of which a part is out cannot be taken back.
-                if (line.size() != length) break_down(ready.error());
-                return ready.error();
-            }
-        } else if (errno != EINTR) {
-            const int error = errno;
+        const bool first = line.size() == length;
+        const auto sent = send_with_fds(fd_.get(), line, first ? fds : Fds());
+        if (!sent) {
             // Before it hung up it may have said why.
             while (!broken_ && read_once()) {
             }
-            break_down(closed(error));
+            break_down(closed(sent.error().error));
             return *broken_;
+        }
+        if (*sent != k_would_block) {
+            line.remove_prefix(static_cast<std::size_t>(*sent));
+        } else if (auto ready = wait_for(POLLOUT, deadline); !ready) {
+            // A line of which a part is out cannot be taken back.
+            if (!first) break_down(ready.error());
+            return ready.error();
         }
     }
     return {};
@@ -166,27 +136,18 @@ Result<void> Connection::pump(Deadline deadline) {
 
 bool Connection::read_once() {
     std::array<char, k_read_bytes> bytes;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(k_max_fds * sizeof(int))> control;
-    iovec part{bytes.data(), bytes.size()};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    const ssize_t got = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (got < 0) {
-        if (errno == EINTR) return true;
-        if (errno == EAGAIN) return false;
-        break_down(closed(errno));
+    auto received = receive_with_fds(fd_.get(), bytes);
+    if (!received) {
+        break_down(closed(received.error().error));
         return true;
     }
-    auto fds = take_fds(message);
-    if (got == 0) {
+    if (received->bytes == k_would_block) return false;
+    if (received->bytes == 0) {
         break_down(closed(0));
         return true;
     }
-    reader_.feed({bytes.data(), static_cast<std::size_t>(got)});
-    if (!fds.empty()) arrivals_.push_back({reader_.fed() - 1, std::move(fds)});
+    reader_.feed({bytes.data(), static_cast<std::size_t>(received->bytes)});
+    if (!received->fds.empty()) arrivals_.push_back({reader_.fed() - 1, std::move(received->fds)});
     while (auto line = reader_.next()) sort_in(std::move(*line));
     return true;
 }

@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/unique_fd.hpp"
 #include "client/lib/deadline.hpp"
 #include "client/lib/result.hpp"
-#include "client/lib/unique_fd.hpp"
 #include "proto/codec.hpp"
 #include "proto/framing.hpp"
 #include "proto/json.hpp"

@@ -6,9 +6,9 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "base/unique_fd.hpp"
 #include "client/lib/deadline.hpp"
 #include "client/lib/result.hpp"
-#include "client/lib/unique_fd.hpp"
 
 namespace procd::client {
 

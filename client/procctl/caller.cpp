@@ -18,7 +18,7 @@ namespace procctl {
 namespace {
 
 namespace proto = procd::proto;
-using procd::client::UniqueFd;
+using procd::UniqueFd;
 
 constexpr std::size_t k_longest_command_line = 4096;  // of what is shown
 

@@ -5,7 +5,7 @@
 #include <sys/types.h>
 #include <vector>
 
-#include "client/lib/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 #include "client/procctl/failure.hpp"
 
 namespace procctl {
@@ -28,15 +28,15 @@ std::optional<ProcStat> read_stat(pid_t pid);
 std::optional<ProcStat> parse_stat(const std::string& text);
 
 // A pidfd of the program that called procctl: the nearest ancestor that has exec'd.
-Outcome<procd::client::UniqueFd> open_caller();
-Outcome<procd::client::UniqueFd> open_process(pid_t pid);
+Outcome<procd::UniqueFd> open_caller();
+Outcome<procd::UniqueFd> open_process(pid_t pid);
 
 // All that descend from this process and have not ended.
 std::vector<ProcStat> descendants_of(pid_t ancestor);
 // Its command line, as a person would type it; its name where it has none.
 std::string command_line_of(pid_t pid);
 
-procd::client::UniqueFd pidfd_of(pid_t pid);
-bool pidfd_send(const procd::client::UniqueFd& pidfd, int signal);
+procd::UniqueFd pidfd_of(pid_t pid);
+bool pidfd_send(const procd::UniqueFd& pidfd, int signal);
 
 }  // namespace procctl

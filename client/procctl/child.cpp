@@ -15,7 +15,7 @@
 namespace procctl {
 namespace {
 
-using procd::client::UniqueFd;
+using procd::UniqueFd;
 
 Failure cannot(const std::string& operation, const std::string& subject, int error) {
     const bool missing = operation == "execute" && (error == ENOENT || error == ENOTDIR);

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "client/lib/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 #include "client/procctl/failure.hpp"
 
 namespace procctl {
@@ -14,7 +14,7 @@ namespace procctl {
 // A plain child of procctl: in its session and process group, with its streams.
 struct Child {
     pid_t pid = -1;
-    procd::client::UniqueFd pidfd;
+    procd::UniqueFd pidfd;
 };
 
 // It is killed when procctl dies. An exec that fails is k_not_found or k_cannot_execute.

@@ -77,7 +77,7 @@ Outcome<proto::OwnerRef> Context::own_scope() {
 
 Outcome<Owner> Context::resolve(const OwnerSpec& spec) {
     using Kind = proto::OwnerRef::Kind;
-    const auto held = [](Outcome<client::UniqueFd> pidfd) -> Outcome<Owner> {
+    const auto held = [](Outcome<procd::UniqueFd> pidfd) -> Outcome<Owner> {
         if (!pidfd) return pidfd.error();
         return Owner{{Kind::pidfd, 0, {}}, *std::move(pidfd)};
     };

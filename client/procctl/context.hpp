@@ -18,13 +18,13 @@ namespace procctl {
 // An owner, and the descriptor that must go with a request that names it (a pidfd has index 0).
 struct Owner {
     procd::proto::OwnerRef ref;
-    procd::client::UniqueFd pidfd;
+    procd::UniqueFd pidfd;
 };
 
 // Processes that somebody named, and the descriptor that their owner may need.
 struct Selection {
     std::vector<procd::proto::Selector> selectors;
-    procd::client::UniqueFd pidfd;
+    procd::UniqueFd pidfd;
 
     std::vector<int> fds() const { return pidfd ? std::vector{pidfd.get()} : std::vector<int>{}; }
 };

@@ -5,9 +5,9 @@
 #include <initializer_list>
 #include <optional>
 
+#include "base/unique_fd.hpp"
 #include "client/lib/connection.hpp"
 #include "client/lib/deadline.hpp"
-#include "client/lib/unique_fd.hpp"
 
 namespace procctl {
 
@@ -26,7 +26,7 @@ class SignalSource {
     const sigset_t& mask_before() const { return before_; }
 
   private:
-    procd::client::UniqueFd fd_;
+    procd::UniqueFd fd_;
     sigset_t before_{};
 };
 

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/fd_passing.hpp"
 #include "daemon/sys/descriptors.hpp"
-#include "daemon/sys/fd_passing.hpp"
 #include "proto/envelope.hpp"
 
 namespace procd::loop {
@@ -62,7 +62,7 @@ bool Acceptor::turn_one_away() {
             const std::string answer =
                 proto::error_line("null", {proto::ErrorKind::limit, "procd is out of descriptors (EMFILE)",
                                            proto::OrderedJson::object()});
-            (void)sys::send(socket->get(), answer, {});
+            (void)send_with_fds(socket->get(), answer, {});
         }
     }
     reserve_ = sys::placeholder();
@@ -70,7 +70,7 @@ bool Acceptor::turn_one_away() {
 }
 
 void Acceptor::watch_place() {
-    sys::UniqueFd watch = listener_.watch();
+    UniqueFd watch = listener_.watch();
     if (!watch) return;
     place_ = std::make_unique<Readiness>(io_, std::move(watch));
     place_->on_readable([this] { check_place(); });

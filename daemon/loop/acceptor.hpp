@@ -4,10 +4,10 @@
 
 #include <asio/io_context.hpp>
 
+#include "base/unique_fd.hpp"
 #include "daemon/loop/alarm.hpp"
 #include "daemon/loop/readiness.hpp"
 #include "daemon/sys/listener.hpp"
-#include "daemon/sys/unique_fd.hpp"
 
 namespace procd::loop {
 
@@ -16,7 +16,7 @@ namespace procd::loop {
 // spinning.
 class Acceptor {
   public:
-    using OnConnection = std::function<void(sys::UniqueFd)>;
+    using OnConnection = std::function<void(UniqueFd)>;
     using Log = std::function<void(const std::string&)>;
 
     Acceptor(asio::io_context& io, sys::Listener listener, OnConnection on_connection, Log log);
@@ -36,7 +36,7 @@ class Acceptor {
     Log log_;
     std::unique_ptr<Readiness> incoming_;  // a copy of the listener's descriptor
     std::unique_ptr<Readiness> place_;
-    sys::UniqueFd reserve_;  // given up to have one descriptor when there are no more
+    UniqueFd reserve_;  // given up to have one descriptor when there are no more
     Alarm pause_;
 };
 

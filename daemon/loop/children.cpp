@@ -166,7 +166,7 @@ void Children::refresh(core::ProcessId id) {
 core::ResourcePtr Children::sentinel(core::ProcessId id) {
     const auto found = children_.find(id);
     const bool lives = found != children_.end() && found->second->pidfd;
-    sys::UniqueFd fd = lives ? sys::duplicate(found->second->pidfd->fd()) : sys::readable_for_ever();
+    UniqueFd fd = lives ? sys::duplicate(found->second->pidfd->fd()) : sys::readable_for_ever();
     return fd ? hold(std::move(fd)) : nullptr;
 }
 
@@ -218,7 +218,7 @@ void Children::count(core::ProcessId id) {
 void Children::watch_tree(core::ProcessId id) {
     Child& child = *children_.at(id);
     if (!child.tree) {
-        if (sys::UniqueFd watch = containment_.empty_watch(id)) {
+        if (UniqueFd watch = containment_.empty_watch(id)) {
             child.tree = std::make_unique<Readiness>(io_, std::move(watch));
             child.next_poll = k_first_poll_watched;
         }

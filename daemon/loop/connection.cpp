@@ -7,12 +7,12 @@
 
 #include <asio/post.hpp>
 
+#include "base/fd_passing.hpp"
 #include "daemon/loop/descriptor.hpp"
-#include "daemon/sys/fd_passing.hpp"
 
 namespace procd::loop {
 
-Connection::Connection(asio::io_context& io, core::ConnectionId id, sys::UniqueFd socket, sys::Peer peer,
+Connection::Connection(asio::io_context& io, core::ConnectionId id, UniqueFd socket, sys::Peer peer,
                        Handlers handlers)
     : io_(io),
       id_(id),
@@ -24,7 +24,7 @@ void Connection::start() {
     await_input();
     // Told when both directions are gone, also while nothing is read.
     socket_.wait(Readiness::Kind::wait_error, [self = shared_from_this()] {
-        if (self->closed_ || !sys::hung_up(self->socket_.fd())) return;
+        if (self->closed_ || !procd::hung_up(self->socket_.fd())) return;
         self->hung_up_ = true;
         self->read_some();  // what it said before it went
         self->settle_end();
@@ -59,9 +59,9 @@ void Connection::read_some() {
     if (closed_ || input_ended_) return;
     static std::array<char, std::size_t{1} << 16> buffer;  // one thread
     while (lines_.pending() <= k_input_mark && !lines_.has_line()) {
-        auto received = sys::receive(socket_.fd(), buffer);
+        auto received = receive_with_fds(socket_.fd(), buffer);
         if (!received) return close();
-        if (received->bytes == sys::k_would_block) break;
+        if (received->bytes == k_would_block) break;
         if (received->bytes == 0) return end_of_input();
         const auto count = static_cast<std::size_t>(received->bytes);
         lines_.feed({buffer.data(), count});
@@ -72,7 +72,7 @@ void Connection::read_some() {
         if (held + received->fds.size() > k_most_descriptors)
             incoming.truncated = true;
         else
-            for (sys::UniqueFd& fd : received->fds) incoming.descriptors.push_back(hold(std::move(fd)));
+            for (UniqueFd& fd : received->fds) incoming.descriptors.push_back(hold(std::move(fd)));
         if (incoming.truncated && !incoming_.empty())
             incoming_.back().truncated = true;
         else
@@ -86,7 +86,7 @@ void Connection::end_of_input() {
     lines_.finish();
     process();
     if (closed_) return;
-    hung_up_ = hung_up_ || sys::hung_up(socket_.fd());
+    hung_up_ = hung_up_ || procd::hung_up(socket_.fd());
     if (hung_up_) return settle_end();
     handlers_.on_half_closed(*this);
 }
@@ -173,8 +173,8 @@ void Connection::flush() {
     while (!outgoing_.empty()) {
         Outgoing& next = outgoing_.front();
         const std::array fds{next.descriptor ? fd_of(next.descriptor) : -1};
-        const auto sent = sys::send(socket_.fd(), std::span(next.bytes).subspan(next.sent),
-                                    std::span(fds).first(next.descriptor ? 1 : 0));
+        const auto sent = send_with_fds(socket_.fd(), std::span(next.bytes).subspan(next.sent),
+                                        std::span(fds).first(next.descriptor ? 1 : 0));
         if (!sent) {
             outgoing_.clear();
             queued_ = 0;
@@ -183,7 +183,7 @@ void Connection::flush() {
             if (sent.error().error != EPIPE && sent.error().error != ECONNRESET) return close();
             break;
         }
-        if (*sent == sys::k_would_block) {
+        if (*sent == k_would_block) {
             writing_ = true;
             socket_.wait(Readiness::Kind::wait_write, [self = shared_from_this()] {
                 self->writing_ = false;

@@ -46,7 +46,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         std::function<void(Connection&)> on_closed;  // once; the connection is dead
     };
 
-    Connection(asio::io_context& io, core::ConnectionId id, sys::UniqueFd socket, sys::Peer peer,
+    Connection(asio::io_context& io, core::ConnectionId id, UniqueFd socket, sys::Peer peer,
                Handlers handlers);
 
     core::ConnectionId id() const { return id_; }

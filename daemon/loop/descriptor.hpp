@@ -3,18 +3,18 @@
 #include <memory>
 #include <utility>
 
+#include "base/unique_fd.hpp"
 #include "daemon/core/types.hpp"
-#include "daemon/sys/unique_fd.hpp"
 
 namespace procd::loop {
 
 // A descriptor that somebody holds through the core, which does not know what it is.
 struct Descriptor final : core::Resource {
-    explicit Descriptor(sys::UniqueFd owned) : fd(std::move(owned)) {}
-    sys::UniqueFd fd;
+    explicit Descriptor(UniqueFd owned) : fd(std::move(owned)) {}
+    UniqueFd fd;
 };
 
-inline core::ResourcePtr hold(sys::UniqueFd fd) {
+inline core::ResourcePtr hold(UniqueFd fd) {
     return std::make_shared<Descriptor>(std::move(fd));
 }
 

@@ -16,7 +16,7 @@ namespace procd::loop {
 // One start, from the core's decision to the child's exec: holds every descriptor that the plan borrows.
 struct Children::Launching {
     core::Launch action;
-    sys::UniqueFd group;                        // the cgroup to be born in
+    UniqueFd group;                             // the cgroup to be born in
     std::array<core::ResourcePtr, 3> of_owner;  // what the owning process has there, where that was asked for
     std::optional<sys::LogFile> log;            // made by prepare
     std::string log_problem;                    // why it could not be

@@ -16,7 +16,7 @@ std::optional<api::Watched> PidWatches::watch(pid_t pid) {
     return watch(std::move(*pidfd));
 }
 
-std::optional<api::Watched> PidWatches::watch(sys::UniqueFd pidfd) {
+std::optional<api::Watched> PidWatches::watch(UniqueFd pidfd) {
     const pid_t pid = sys::pid_of(pidfd.get());
     if (pid <= 0) return std::nullopt;
     const auto start = sys::start_time(pid);

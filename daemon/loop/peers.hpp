@@ -27,7 +27,7 @@ class PidWatches {
 
     // None: there is no such process, or it has ended.
     std::optional<api::Watched> watch(pid_t pid);
-    std::optional<api::Watched> watch(sys::UniqueFd pidfd);
+    std::optional<api::Watched> watch(UniqueFd pidfd);
     // Its end need not be noticed any more; the number stays its own while it lives.
     void rest(std::uint64_t number);
 

@@ -7,7 +7,7 @@
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 
-#include "daemon/sys/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 namespace procd::loop {
 
@@ -18,7 +18,7 @@ class Readiness {
     using Handler = std::function<void()>;
     using Kind = asio::posix::stream_descriptor::wait_type;
 
-    Readiness(asio::io_context& io, sys::UniqueFd fd)
+    Readiness(asio::io_context& io, UniqueFd fd)
         : descriptor_(io, fd.release()), alive_(std::make_shared<bool>(true)) {}
     ~Readiness() { *alive_ = false; }
     Readiness(const Readiness&) = delete;

@@ -8,10 +8,10 @@
 
 #include <asio/post.hpp>
 
+#include "base/fd_passing.hpp"
 #include "daemon/loop/descriptor.hpp"
 #include "daemon/loop/log.hpp"
 #include "daemon/sys/descriptors.hpp"
-#include "daemon/sys/fd_passing.hpp"
 #include "daemon/sys/log_file.hpp"
 #include "daemon/sys/notify.hpp"
 #include "daemon/sys/process_self.hpp"
@@ -31,7 +31,7 @@ api::Self describe_self(const RuntimeConfig& config, const sys::Containment& con
 }  // namespace
 
 Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<sys::Containment> containment,
-                 sys::UniqueFd signals)
+                 UniqueFd signals)
     : config_(std::move(config)),
       self_(describe_self(config_, *containment)),
       own_(own_namespaces()),
@@ -47,7 +47,7 @@ Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<s
       deadline_(io_),
       farewell_(io_) {
     acceptor_ = std::make_unique<Acceptor>(
-        io_, std::move(listener), [this](sys::UniqueFd socket) { on_connection(std::move(socket)); },
+        io_, std::move(listener), [this](UniqueFd socket) { on_connection(std::move(socket)); },
         [](const std::string& text) { log_warning(text); });
 }
 
@@ -155,14 +155,14 @@ Runtime::Client* Runtime::client(core::ConnectionId id) {
     return found == clients_.end() ? nullptr : &found->second;
 }
 
-void Runtime::on_connection(sys::UniqueFd socket) {
+void Runtime::on_connection(UniqueFd socket) {
     auto peer = sys::peer_of(socket.get());
     if (!peer) return log_warning(peer.error().message());
     std::size_t& count = connections_of_[peer->uid];
     if (count >= config_.max_connections && peer->uid != 0 && peer->uid != self_.uid) {
         const std::string text = "user " + std::to_string(peer->uid) + " has " + std::to_string(count) +
                                  " connections, the most that one may have";
-        (void)sys::send(
+        (void)send_with_fds(
             socket.get(),
             proto::error_line("null", {proto::ErrorKind::limit, text, proto::OrderedJson::object()}), {});
         return;

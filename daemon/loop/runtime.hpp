@@ -41,7 +41,7 @@ class Runtime final : public api::Host {
 
     // signals: from sys::open_signals.
     Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<sys::Containment> containment,
-            sys::UniqueFd signals);
+            UniqueFd signals);
     ~Runtime() override;
 
     // Until procd was told to stop and everything has ended. ready: called when the socket answers.
@@ -73,13 +73,13 @@ class Runtime final : public api::Host {
   private:
     struct Client {
         std::shared_ptr<Connection> connection;
-        sys::UniqueFd early_pidfd;         // taken at accept, where the kernel cannot give it later
+        UniqueFd early_pidfd;              // taken at accept, where the kernel cannot give it later
         std::unique_ptr<Readiness> pidfd;  // of the peer, once its end matters
         std::optional<std::optional<core::ProcessId>> enclosing;  // once looked up
         bool peer_ended = false;
     };
 
-    void on_connection(sys::UniqueFd socket);
+    void on_connection(UniqueFd socket);
     bool on_request(Connection& connection, const Connection::Request& request);
     void on_closed(Connection& connection);
     void close_if_done(core::ConnectionId id);

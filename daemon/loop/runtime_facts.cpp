@@ -64,7 +64,7 @@ bool Runtime::watch_peer(core::ConnectionId connection) {
     Client* const from = client(connection);
     if (!from || from->peer_ended) return false;
     if (from->pidfd) return true;
-    sys::UniqueFd pidfd = std::move(from->early_pidfd);
+    UniqueFd pidfd = std::move(from->early_pidfd);
     if (!pidfd) {
         auto opened = sys::peer_pidfd(from->connection->socket(), from->connection->peer());
         if (opened) pidfd = std::move(*opened);

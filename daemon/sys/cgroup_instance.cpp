@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/unique_fd.hpp"
 #include "daemon/sys/spawn.hpp"
-#include "daemon/sys/unique_fd.hpp"
 
 namespace procd::sys {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "base/result.hpp"
 #include "daemon/sys/cgroupfs.hpp"
-#include "daemon/sys/result.hpp"
 
 namespace procd::sys {
 

@@ -6,8 +6,8 @@
 #include <sys/types.h>
 #include <vector>
 
-#include "daemon/sys/result.hpp"
-#include "daemon/sys/unique_fd.hpp"
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
 
 namespace procd::sys {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "daemon/sys/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 namespace procd::sys {
 

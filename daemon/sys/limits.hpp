@@ -7,7 +7,7 @@
 #include <sys/types.h>
 #include <vector>
 
-#include "daemon/sys/result.hpp"
+#include "base/result.hpp"
 #include "daemon/sys/spawn.hpp"
 
 namespace procd::sys {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/sys/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 namespace procd::sys {
 

@@ -4,8 +4,8 @@
 #include <optional>
 #include <sys/types.h>
 
-#include "daemon/sys/result.hpp"
-#include "daemon/sys/unique_fd.hpp"
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
 
 namespace procd::sys {
 

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/sys/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 namespace procd::sys {
 namespace {

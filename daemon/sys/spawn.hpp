@@ -10,8 +10,8 @@
 #include <variant>
 #include <vector>
 
-#include "daemon/sys/result.hpp"
-#include "daemon/sys/unique_fd.hpp"
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
 
 namespace procd::sys {
 

@@ -12,6 +12,7 @@
 #include "daemon/sys/procfs.hpp"
 #include "tests/sys/tree_fixture.hpp"
 
+using namespace procd;
 using namespace procd::sys;
 using namespace support;
 

@@ -18,6 +18,7 @@
 #include "daemon/sys/users.hpp"
 #include "tests/sys/support.hpp"
 
+using namespace procd;
 using namespace procd::sys;
 using namespace support;
 

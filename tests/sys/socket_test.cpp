@@ -12,12 +12,13 @@
 
 #include <doctest/doctest.h>
 
-#include "daemon/sys/fd_passing.hpp"
+#include "base/fd_passing.hpp"
 #include "daemon/sys/listener.hpp"
 #include "daemon/sys/peer.hpp"
 #include "daemon/sys/procfs.hpp"
 #include "tests/sys/support.hpp"
 
+using namespace procd;
 using namespace procd::sys;
 using namespace support;
 
@@ -219,15 +220,15 @@ TEST_CASE("a peer is who the kernel says") {
 TEST_CASE("bytes and descriptors travel together, close-on-exec at the other end") {
     Pair pair;
     auto nothing = std::array<char, 64>{};
-    auto received = receive(pair.other.get(), nothing);
+    auto received = receive_with_fds(pair.other.get(), nothing);
     REQUIRE(received);
     CHECK(received->bytes == k_would_block);
 
     Pipe pipe;
     const std::array<int, 2> fds = {pipe.read_end.get(), pipe.write_end.get()};
-    CHECK(*send(pair.one.get(), bytes_of("hello"), fds) == 5);
+    CHECK(*send_with_fds(pair.one.get(), bytes_of("hello"), fds) == 5);
     std::array<char, 64> buffer{};
-    received = receive(pair.other.get(), buffer);
+    received = receive_with_fds(pair.other.get(), buffer);
     REQUIRE(received);
     CHECK(std::string(buffer.data(), static_cast<std::size_t>(received->bytes)) == "hello");
     REQUIRE(received->fds.size() == 2);
@@ -238,28 +239,28 @@ TEST_CASE("bytes and descriptors travel together, close-on-exec at the other end
     CHECK(::read(pipe.read_end.get(), &byte, 1) == 1);
 
     pair.one.reset();
-    CHECK(receive(pair.other.get(), buffer)->bytes == 0);
-    CHECK(send(pair.other.get(), bytes_of("x"), {}).error().error == EPIPE);
+    CHECK(receive_with_fds(pair.other.get(), buffer)->bytes == 0);
+    CHECK(send_with_fds(pair.other.get(), bytes_of("x"), {}).error().error == EPIPE);
 }
 
 TEST_CASE("a message takes 253 descriptors, and not one more") {
     Pair pair;
     std::vector<int> fds(k_max_fds_a_message, pair.one.get());
-    CHECK(*send(pair.one.get(), bytes_of("x"), fds) == 1);
+    CHECK(*send_with_fds(pair.one.get(), bytes_of("x"), fds) == 1);
     std::array<char, 8> buffer{};
-    const auto received = receive(pair.other.get(), buffer);
+    const auto received = receive_with_fds(pair.other.get(), buffer);
     REQUIRE(received);
     CHECK(received->fds.size() == k_max_fds_a_message);
     CHECK_FALSE(received->truncated);
     fds.push_back(pair.one.get());
-    CHECK(send(pair.one.get(), bytes_of("x"), fds).error().error == EINVAL);
+    CHECK(send_with_fds(pair.one.get(), bytes_of("x"), fds).error().error == EINVAL);
 }
 
 TEST_CASE("a full socket is reported, not waited for; nothing is sent then") {
     Pair pair;
     const std::string block(65536, 'x');
     ssize_t sent = 0;
-    for (int i = 0; i < 1000 && sent >= 0; ++i) sent = *send(pair.one.get(), bytes_of(block), {});
+    for (int i = 0; i < 1000 && sent >= 0; ++i) sent = *send_with_fds(pair.one.get(), bytes_of(block), {});
     CHECK(sent == k_would_block);
 }
 

@@ -16,6 +16,7 @@
 #include "daemon/sys/procfs.hpp"
 #include "tests/sys/support.hpp"
 
+using namespace procd;
 using namespace procd::sys;
 using namespace support;
 

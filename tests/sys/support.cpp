@@ -20,6 +20,7 @@
 
 namespace support {
 
+using namespace procd;
 using namespace procd::sys;
 
 namespace {

@@ -7,9 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "base/unique_fd.hpp"
 #include "daemon/sys/pidfd.hpp"
 #include "daemon/sys/spawn.hpp"
-#include "daemon/sys/unique_fd.hpp"
 
 namespace support {
 
@@ -43,8 +43,8 @@ class TempGroup {
 
 struct Pipe {
     Pipe();
-    procd::sys::UniqueFd read_end;
-    procd::sys::UniqueFd write_end;
+    procd::UniqueFd read_end;
+    procd::UniqueFd write_end;
 };
 
 // A child that is killed and reaped at the end of the test, if it was not before.

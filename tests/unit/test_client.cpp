@@ -44,7 +44,7 @@ class FakeServer {
     void say(const std::string& text) {
         REQUIRE(::write(peer_.get(), text.data(), text.size()) == ssize_t(text.size()));
     }
-    std::string hear(std::vector<UniqueFd>* fds = nullptr) {
+    std::string hear(std::vector<procd::UniqueFd>* fds = nullptr) {
         std::string text(std::size_t{1} << 20, '\0');
         char control[CMSG_SPACE(16 * sizeof(int))];
         iovec part{text.data(), text.size()};
@@ -80,7 +80,7 @@ class FakeServer {
 
   private:
     std::string directory_;
-    UniqueFd listener_, peer_;
+    procd::UniqueFd listener_, peer_;
 };
 
 // Nothing here waits for long, unless it is broken.
@@ -183,8 +183,8 @@ TEST_CASE("descriptors travel both ways with their line") {
     Connection connection = server.connect();
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const UniqueFd read_end(ends[0]);
-    const UniqueFd write_end(ends[1]);
+    const procd::UniqueFd read_end(ends[0]);
+    const procd::UniqueFd write_end(ends[1]);
     const std::vector<int> sent{read_end.get(), write_end.get()};
     const auto listing = connection.send<proto::List>({}, sent);
     const auto asking = connection.send<proto::Sentinel>({});
@@ -202,7 +202,7 @@ TEST_CASE("descriptors travel both ways with their line") {
     REQUIRE(sentinel);
     REQUIRE(sentinel->fds.size() == 1);
     CHECK(::write(sentinel->fds[0].get(), "x", 1) == 1);
-    std::vector<UniqueFd> received;
+    std::vector<procd::UniqueFd> received;
     CHECK(server.hear(&received).find("\"list\"") != std::string::npos);
     CHECK(received.size() == 2);
 }

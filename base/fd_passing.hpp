@@ -5,10 +5,10 @@
 #include <sys/types.h>
 #include <vector>
 
-#include "daemon/sys/result.hpp"
-#include "daemon/sys/unique_fd.hpp"
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
 
-namespace procd::sys {
+namespace procd {
 
 constexpr std::size_t k_max_fds_a_message = 253;  // the kernel's SCM_MAX_FD
 constexpr ssize_t k_would_block = -1;
@@ -20,11 +20,11 @@ struct Received {
 };
 
 // Never waits. What a connection that was reset still says is an error (ECONNRESET).
-Result<Received> receive(int socket, std::span<char> buffer);
+Result<Received> receive_with_fds(int socket, std::span<char> buffer);
 // Never waits, never raises SIGPIPE. The descriptors travel with the first byte; k_would_block: nothing was
 // sent.
-Result<ssize_t> send(int socket, std::span<const char> bytes, std::span<const int> fds);
+Result<ssize_t> send_with_fds(int socket, std::span<const char> bytes, std::span<const int> fds);
 // Whether the other side is gone altogether; one that only shut down its writing is not.
 bool hung_up(int socket);
 
-}  // namespace procd::sys
+}  // namespace procd

@@ -1,4 +1,4 @@
-#include "daemon/sys/fd_passing.hpp"
+#include "base/fd_passing.hpp"
 
 #include <array>
 #include <cerrno>
@@ -6,7 +6,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-namespace procd::sys {
+namespace procd {
 namespace {
 
 struct ControlBuffer {
@@ -28,7 +28,7 @@ void take_descriptors(msghdr& message, std::vector<UniqueFd>& fds) {
 
 }  // namespace
 
-Result<Received> receive(int socket, std::span<char> buffer) {
+Result<Received> receive_with_fds(int socket, std::span<char> buffer) {
     ControlBuffer control;
     iovec vector{buffer.data(), buffer.size()};
     msghdr message{};
@@ -53,7 +53,7 @@ Result<Received> receive(int socket, std::span<char> buffer) {
     return received;
 }
 
-Result<ssize_t> send(int socket, std::span<const char> bytes, std::span<const int> fds) {
+Result<ssize_t> send_with_fds(int socket, std::span<const char> bytes, std::span<const int> fds) {
     if (fds.size() > k_max_fds_a_message)
         return SysError{"sendmsg", std::to_string(fds.size()) + " descriptors", EINVAL};
     ControlBuffer control;
@@ -85,4 +85,4 @@ bool hung_up(int socket) {
     return ::poll(&poller, 1, 0) == 1 && (poller.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-}  // namespace procd::sys
+}  // namespace procd

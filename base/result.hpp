@@ -5,7 +5,7 @@
 #include <utility>
 #include <variant>
 
-namespace procd::sys {
+namespace procd {
 
 // What went wrong in a system call: which operation, on what, and the errno (0: no errno applies).
 // message() reads "open /run/procd/procd.sock.lock: Permission denied".
@@ -53,4 +53,4 @@ class [[nodiscard]] Result<void> {
     std::optional<SysError> error_;
 };
 
-}  // namespace procd::sys
+}  // namespace procd

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace procd::sys {
+namespace procd {
 
 // Owns one file descriptor; closes it at the end of its life. Move-only; -1 is "none".
 class UniqueFd {
@@ -27,4 +27,4 @@ class UniqueFd {
     int fd_ = -1;
 };
 
-}  // namespace procd::sys
+}  // namespace procd

@@ -1,8 +1,8 @@
-#include "daemon/sys/result.hpp"
+#include "base/result.hpp"
 
 #include <system_error>
 
-namespace procd::sys {
+namespace procd {
 
 std::string SysError::message() const {
     std::string text = operation;
@@ -11,4 +11,4 @@ std::string SysError::message() const {
     return text;
 }
 
-}  // namespace procd::sys
+}  // namespace procd

@@ -1,9 +1,9 @@
-#include "daemon/sys/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 #include <cerrno>
 #include <unistd.h>
 
-namespace procd::sys {
+namespace procd {
 
 void UniqueFd::reset(int fd) {
     const int old = std::exchange(fd_, fd);
@@ -15,4 +15,4 @@ void UniqueFd::reset(int fd) {
     errno = saved;
 }
 
-}  // namespace procd::sys
+}  // namespace procd

@@ -82,6 +82,7 @@ class Procd:
         self.directory_mode = directory_mode
         self.nofile = nofile
         self.started = started
+        self.wrapper = []       # a program, with its arguments, that procd runs under
         self.process = None
         self.cgroup = None
         self.clients = []
@@ -129,7 +130,7 @@ class Procd:
         self.cgroup = path
 
     def command(self, *options, ready_fd=None):
-        command = [PROCD_BIN, '-s', self.socket, '--log-dir', self.log_dir, '--containment', self.containment]
+        command = self.wrapper + [PROCD_BIN, '-s', self.socket, '--log-dir', self.log_dir, '--containment', self.containment]
         if ready_fd is not None:
             command += ['--ready-fd', str(ready_fd)]
         return command + self.options + list(options)
@@ -158,7 +159,8 @@ class Procd:
             os.close(reader)
             if writer >= 0:
                 os.close(writer)
-        self._warm_up()
+        if not self.wrapper:
+            self._warm_up()
         return self
 
     def _warm_up(self):

@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import signal
 import time
 
-from harness import Client, ProcdTest, alone, read_text, time_limit, wait_until
+from harness import Client, ProcdTest, all_pids, alone, parent_of, process_state, read_text, time_limit, wait_until
 
 
 class HangTest(ProcdTest):
@@ -80,8 +81,9 @@ class Fifos(HangTest):
         self.assertUnhurt()
 
 
-class SlowExec(HangTest):
-    """strace holds every child in its execve, as a dead network file system would."""
+class Held(HangTest):
+    """strace holds every child in one of its system calls, between its birth and its program."""
+    CALL = 'execve'
     DELAY = 3.0
 
     def setUp(self):
@@ -89,9 +91,9 @@ class SlowExec(HangTest):
             self.skipTest('needs strace')
         super().setUp()
         self.trace = self.path('trace')
-        # Held by the kernel in ptrace, the child is between its birth and its program.
-        strace = self.procd.popen('strace', '-f', '-q', '-o', self.trace, '-e', 'trace=execve', '-e',
-                                  f'inject=execve:delay_enter={int(self.DELAY * 1e6)}', '-p', str(self.procd.pid))
+        strace = self.procd.popen('strace', '-f', '-q', '-o', self.trace, '-e', f'trace={self.CALL}', '-e',
+                                  f'inject={self.CALL}:delay_enter={int(self.DELAY * 1e6)}', '-p', str(self.procd.pid))
+        self.strace = strace
 
         def attached():
             if strace.poll() is not None:
@@ -101,6 +103,10 @@ class SlowExec(HangTest):
         # The threads that make children must be traced too.
         wait_until(lambda: all(f'TracerPid:\t{strace.pid}\n' in read_text(f'/proc/{self.procd.pid}/task/{t}/status')
                                for t in os.listdir(f'/proc/{self.procd.pid}/task')))
+
+
+class SlowExec(Held):
+    """As a dead network file system would hold it."""
 
     @alone
     @time_limit(90)
@@ -134,3 +140,53 @@ class SlowExec(HangTest):
         ending = client.request('terminate', {'processes': ['slow'], 'wait': True})
         self.assertPrompt(0.5)
         self.assertEqual(client.result(ending, 30)['processes'][0]['exitcode'], -15)
+
+
+class StoppedStart(Held):
+    """Stopped by its user before it has become the program: it runs as that user already, and is theirs to signal."""
+    CALL = 'chdir'  # the first after its uid is switched
+
+    def stopped(self, spawning, client):
+        if not client.pending(spawning, 0.3):
+            self.skipTest('strace did not hold the child')
+        pid, = [pid for pid in all_pids() if parent_of(pid) == self.procd.pid]
+        os.kill(pid, signal.SIGSTOP)
+        self.strace.kill()
+        self.strace.wait()
+        wait_until(lambda: process_state(pid) == 'T')
+        return pid
+
+    @alone
+    @time_limit(90)
+    def test_delays_nobody(self):
+        client = self.client()
+        spawning = client.request('spawn', {'command': ['/bin/sleep', '1000'], 'name': 'stopped'})
+        pid = self.stopped(spawning, client)
+        self.assertPrompt(0.5)
+        self.assertUnhurt()
+        self.assertTrue(client.pending(spawning, 0))
+        os.kill(pid, signal.SIGCONT)
+        self.assertEqual(client.result(spawning)['state'], 'running')
+
+    @alone
+    @time_limit(90)
+    def test_ended_meanwhile(self):
+        client = self.client()
+        spawning = client.request('spawn', {'command': ['/bin/sleep', '1000'], 'name': 'stopped'})
+        pid = self.stopped(spawning, client)
+        with Client(self.procd.socket) as other:
+            other.call('kill', processes=['stopped'])
+        error = client.reply(spawning)['error']
+        self.assertEqual((error['data']['kind'], error['data']['stage']), ('exec_failed', 'chdir'))
+        self.assertGone(pid)
+        wait_until(lambda: not self.procd.list(), message='no record of it')
+
+    @alone
+    @time_limit(90)
+    def test_its_client_vanishes_meanwhile(self):
+        client = self.client()
+        spawning = client.request('spawn', {'command': ['/bin/sleep', '1000'], 'name': 'stopped', 'daemon': True, 'grace': 0.2})
+        pid = self.stopped(spawning, client)
+        client.close()
+        self.assertGone(pid)
+        wait_until(lambda: not self.procd.list(), message='no record of it')

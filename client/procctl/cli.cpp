@@ -11,6 +11,7 @@
 #include "client/procctl/help_format.hpp"
 #include "client/procctl/text.hpp"
 #include "client/procctl/verbs.hpp"
+#include "proto/types.hpp"
 
 namespace procctl {
 namespace {
@@ -68,12 +69,20 @@ std::string one_line(std::string text) {
     return text;
 }
 
-std::string wrong_number_of_words(const VerbEntry& entry, const std::vector<std::string>& words) {
+bool asks_for_json(const SplitArguments& arguments) {
+    return std::find(arguments.options.begin(), arguments.options.end(), "--json") != arguments.options.end();
+}
+
+std::string what_is_wrong(const VerbEntry& entry, const std::vector<std::string>& words) {
     if (words.size() < entry.least_words)
         return std::string(entry.name) + ": " + entry.words + " is missing" +
                (words.empty() ? "" : " after '" + words.back() + "'");
     if (words.size() > entry.most_words)
         return std::string(entry.name) + ": '" + words[entry.most_words] + "' was not expected";
+    if (!entry.command)  // then they are names
+        for (const std::string& word : words)
+            if (!procd::proto::is_utf8(word))
+                return std::string(entry.name) + ": '" + word + "' is not UTF-8";
     return {};
 }
 
@@ -87,13 +96,13 @@ std::variant<Options, Answer> parse_command_line(const std::vector<std::string>&
     root.formatter(help_format());
     root.set_version_flag("--version", "procctl " PROCD_VERSION, "Print the version and exit");
     root.require_subcommand(1);
-    add_socket_option(root, options);
+    add_common_options(root, options);
 
     // Only the verb that is meant is built: the whole tree costs more time than most requests.
     const SplitArguments outer = split_arguments(root, arguments, true);
     const VerbEntry* const entry = outer.words.empty() ? nullptr : find_verb(outer.words[0]);
     if (!outer.words.empty() && entry == nullptr)
-        return usage("there is no verb '" + outer.words[0] + "'", nullptr, false);
+        return usage("there is no verb '" + outer.words[0] + "'", nullptr, asks_for_json(outer));
 
     std::vector<std::string> cleaned = outer.options;
     SplitArguments inner;
@@ -107,7 +116,7 @@ std::variant<Options, Answer> parse_command_line(const std::vector<std::string>&
     } else {
         for (const VerbEntry& each : k_verbs) add_verb(root, each, options, placeholders);
     }
-    const bool json = std::find(inner.options.begin(), inner.options.end(), "--json") != inner.options.end();
+    const bool json = asks_for_json(outer) || asks_for_json(inner);
 
     if (entry == nullptr && outer.options.empty()) return Answer{k_usage, {}, root.help()};
     try {
@@ -122,7 +131,7 @@ std::variant<Options, Answer> parse_command_line(const std::vector<std::string>&
             entry == nullptr ? "a verb is missing, or " + one_line(error.what()) : one_line(error.what()),
             entry, json);
     }
-    const std::string wrong = wrong_number_of_words(*entry, inner.words);
+    const std::string wrong = what_is_wrong(*entry, inner.words);
     if (!wrong.empty()) return usage(wrong, entry, json);
     options.verb = entry->verb;
     options.words = std::move(inner.words);

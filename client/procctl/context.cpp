@@ -15,10 +15,6 @@ namespace client = procd::client;
 
 constexpr double k_patience_seconds = 0.5;
 
-bool is_number(const std::string& word) {
-    return !word.empty() && word.find_first_not_of("0123456789") == std::string::npos;
-}
-
 // A session that PROCD_OWNER names: `procctl session` inside a managed process says so, for its inside.
 std::optional<std::string> session_by_owner_variable() {
     const auto text = variable("PROCD_OWNER");

@@ -3,7 +3,13 @@
 #include <charconv>
 #include <limits>
 
+#include "proto/types.hpp"
+
 namespace procctl {
+
+bool is_number(std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
 
 std::optional<std::int64_t> positive_number(std::string_view text) {
     std::int64_t number = 0;
@@ -15,6 +21,7 @@ std::optional<std::int64_t> positive_number(std::string_view text) {
 
 std::optional<OwnerSpec> parse_owner(std::string_view text) {
     using Kind = OwnerSpec::Kind;
+    if (!procd::proto::is_utf8(text)) return std::nullopt;
     const std::size_t colon = text.find(':');
     const std::string_view word = text.substr(0, colon);
     if (colon == std::string_view::npos) {

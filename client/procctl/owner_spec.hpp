@@ -29,6 +29,8 @@ struct OwnerSpec {
 
 std::optional<OwnerSpec> parse_owner(std::string_view text);
 
+// All digits: an id, never a name.
+bool is_number(std::string_view text);
 // A number that is all of the text, greater than zero.
 std::optional<std::int64_t> positive_number(std::string_view text);
 

@@ -9,6 +9,7 @@
 
 #include "client/procctl/owner_spec.hpp"
 #include "proto/enums.hpp"
+#include "proto/types.hpp"
 
 namespace procctl {
 namespace {
@@ -33,6 +34,17 @@ CLI::Option* text(App& app, const char* name, std::optional<std::string>& out, c
         .add_option_function<std::string>(
             name, [&out](const std::string& value) { out = value; }, help)
         ->type_name(type);
+}
+
+// A text that travels as a JSON string, which bytes that are not UTF-8 would not survive: all would be one
+// name.
+CLI::Option* utf8_text(App& app, const char* name, std::optional<std::string>& out, const char* type,
+                       const std::string& help) {
+    const auto read = [&out, name](const std::string& value) {
+        if (!proto::is_utf8(value)) throw CLI::ValidationError(name, "'" + value + "' is not UTF-8");
+        out = value;
+    };
+    return app.add_option_function<std::string>(name, read, help)->type_name(type);
 }
 
 CLI::Option* flag(App& app, const char* name, bool& out, const char* help) {
@@ -89,7 +101,7 @@ void scope(App& app, Options& options) {
 // ---- what each verb takes ---------------------------------------------------------------------------------
 
 void launch_options(App& app, Options& options) {
-    text(app, "--name", options.name, "NAME", "Its name; need not be unique (default: Process-N)");
+    utf8_text(app, "--name", options.name, "NAME", "Its name; need not be unique (default: Process-N)");
     either(app, options.daemon, "--daemon", k_daemon_help, "--no-daemon", k_no_daemon_help);
     text(app, "--cwd", options.cwd, "DIR", "Its working directory (default: this one)");
     app.add_option("--env", options.env, "Set a variable; without a value, the caller's. May be given again")
@@ -107,7 +119,7 @@ void launch_options(App& app, Options& options) {
     text(app, "--stdin", options.in, "FILE|null", "Its standard input; a file is relative to --cwd");
     text(app, "--stdout", options.out, "FILE|null|log", "Its standard output");
     text(app, "--stderr", options.err, "FILE|null|log|stdout", "Its standard error");
-    text(app, "--user", options.user, "USER", "Run as this user (root only)");
+    utf8_text(app, "--user", options.user, "USER", "Run as this user (root only)");
 }
 
 void spawn(App& app, Options& options) {
@@ -119,7 +131,7 @@ void spawn(App& app, Options& options) {
 }
 
 void session(App& app, Options& options) {
-    text(app, "--name", options.name, "NAME", "For people; shown beside the session");
+    utf8_text(app, "--name", options.name, "NAME", "For people; shown beside the session");
     flag(app, "--fail-on-leak", options.fail_on_leak,
          "When CMD ends, end what it left behind instead of waiting for it, name each, and exit 1");
 }
@@ -130,7 +142,7 @@ void listing(App& app, Options& options) {
 
 void list(App& app, Options& options) {
     listing(app, options);
-    text(app, "--name", options.name, "GLOB", "Only names that match (*, ?, [a-z])");
+    utf8_text(app, "--name", options.name, "GLOB", "Only names that match (*, ?, [a-z])");
     owner(app, options, "Only those of this owner");
     either(app, options.daemon, "--daemon", "Only daemons", "--no-daemon", "Only others");
     either(app, options.alive, "--alive", "Only the living", "--ended", "Only the others");
@@ -248,7 +260,8 @@ constexpr std::array k_table{
     VerbEntry{Verb::set, "set", nullptr, "Changes its owner, or before its start whether it is a daemon.",
               "procctl set web --owner procd", "SEL", k_one, 1, 1, false, set, needs_a_change},
     VerbEntry{Verb::wait, "wait", "join",
-              "Waits until processes have ended; without SEL, all of this session or process. One: exits with its code.",
+              "Waits until processes have ended; without SEL, all of this session or process, daemons too. "
+              "One: exits with its code.",
               "procctl wait --timeout 30 web", "SEL", k_many, 0, k_any_number, false, wait, nullptr},
     VerbEntry{Verb::terminate, "terminate", "stop", "SIGTERM to the whole tree, SIGKILL after the grace.",
               "procctl stop --wait web", "SEL", k_many, 1, k_any_number, false, terminate, nullptr},
@@ -277,15 +290,11 @@ constexpr std::array k_table{
 
 const std::span<const VerbEntry> k_verbs(k_table);
 
-void add_socket_option(App& app, Options& options) {
-    text(app, "-s,--socket", options.socket, "PATH",
-         "procd's socket (default: $PROCD_SOCKET, else yours, else the machine's)");
-}
-
 void add_common_options(App& app, Options& options) {
     seconds(app, "--timeout", options.timeout, "Give up after this time: exit status 124");
     flag(app, "--json", options.json, "Print procd's answer as a line of JSON, errors too");
-    add_socket_option(app, options);
+    text(app, "-s,--socket", options.socket, "PATH",
+         "procd's socket (default: $PROCD_SOCKET, else yours, else the machine's)");
 }
 
 }  // namespace procctl

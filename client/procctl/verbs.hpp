@@ -33,8 +33,7 @@ struct VerbEntry {
 // All of them, in the order in which the help lists them.
 extern const std::span<const VerbEntry> k_verbs;
 
-void add_socket_option(CLI::App& app, Options& options);
-// -s, --json, --timeout: every verb's.
+// -s, --json, --timeout: every verb's, and understood before it, too.
 void add_common_options(CLI::App& app, Options& options);
 
 }  // namespace procctl

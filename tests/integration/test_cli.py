@@ -233,6 +233,24 @@ class Ending(ProcdTest):
         self.ok('signal', identity, 'KILL')
         self.assertCode(self.ctl('wait', identity), 137)
 
+    def test_signal_and_processes_told_apart(self):
+        out = self.path('out')
+        identity = self.spawned('--name', 'web', '--', 'sh', '-c', f'trap "echo hup >> {out}" HUP; echo ready >> {out}; while :; do sleep 0.02; done')
+        wait_for_file(out)
+        self.ok('signal', 'HUP', 'web')
+        wait_until(lambda: read_text(out).count('hup') == 1)
+        self.ok('signal', '1', 'web')
+        wait_until(lambda: read_text(out).count('hup') == 2)
+        self.ok('signal', 'SIGHUP', identity)
+        wait_until(lambda: read_text(out).count('hup') == 3)
+        # Of two numbers the last is the signal: a wrong one there never makes a signal of a process.
+        for words, what in (((1, 99), '99'), ((identity, 0), '0'), (('web', 65), '65'), (('web', 'FOO'), 'FOO'),
+                            (('web', 'db', 'FOO'), 'FOO')):
+            outcome = self.ctl('signal', *words)
+            self.assertCode(outcome, 2)
+            self.assertEqual(outcome.err, f"procctl: '{what}' is no signal\n")
+        self.assertEqual(read_text(out).count('hup'), 3)
+
     def test_close(self):
         identity = self.spawned('--', 'sleep', '1000')
         outcome = self.ctl('close', identity)
@@ -423,6 +441,24 @@ class Printing(ProcdTest):
         for arguments, kind in ((['pid', '--json', 'x'], 'no_such_process'), (['wait', '--json', 'x'], 'no_such_process'),
                                 (['spawn', '--json', '--', '/nonexistent'], 'exec_failed'), (['spawn', '--json', '--name', '12', '--', 'true'], 'bad_request')):
             self.assertEqual(self.ctl(*arguments).kind, kind)
+
+    def test_json_before_the_verb(self):
+        identity = self.spawned('--name', 'x', '--', 'sleep', '1000')
+        self.assertEqual(self.ctl('--json', 'status', 'x').json['id'], identity)
+        self.assertEqual(self.ctl('--timeout', '20', '--json', '-s', self.procd.socket, 'pid', 'x').json['id'], identity)
+        self.assertEqual(self.ctl('--json', 'pid', 'y').kind, 'no_such_process')
+        self.assertEqual(self.ctl('--json', 'pid').kind, 'usage')
+        self.assertEqual(self.ctl('--timeout', '0.05', '--json', 'wait', 'x').json, {'processes': [], 'timed_out': True})
+
+    def test_names_are_utf8(self):
+        for words in (('spawn', '--name', b'a\xff', '--', 'true'), ('create', '--name', b'\xff', '--', 'true'),
+                      ('run', '--name', b'\xff', '--', 'true'), ('list', '--name', b'\xff*'), ('alive', b'\xff'),
+                      ('kill', b'\xff')):
+            outcome = self.procd.run([os.path.join(self.procd.bin_dir, 'procctl'), *words])
+            self.assertCode(outcome, 2)
+            self.assertIn('\\xff', outcome.err)
+            self.assertIn('is not UTF-8', outcome.err)
+        self.assertEqual(self.procd.list(), [])
 
     def test_verb_json(self):
         identity = self.spawned('--name', 'x', '--', 'sleep', '1000')

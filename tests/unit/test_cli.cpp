@@ -65,6 +65,25 @@ TEST_CASE("the socket may be named before and behind the verb") {
     CHECK(parsed({"--socket=/c", "pid", "x"}).socket == "/c");
 }
 
+TEST_CASE("what every verb understands may stand before the verb, too") {
+    for (const VerbEntry& entry : k_verbs) {
+        CAPTURE(entry.name);
+        Words arguments{"--json", "--timeout", "2.5", "--socket", "/a", entry.name};
+        for (std::size_t i = 0; i < entry.least_words; ++i) arguments.emplace_back("1");
+        if (entry.verb == Verb::set) arguments.emplace_back("--daemon");
+        const Options options = parsed(arguments);
+        CHECK(options.verb == entry.verb);
+        CHECK(options.json);
+        CHECK(options.timeout == 2.5);
+        CHECK(options.socket == "/a");
+        CHECK(options.words == Words(entry.least_words, "1"));
+    }
+    CHECK(parsed({"--timeout=1", "info", "--timeout", "2"}).timeout == 2.0);
+    CHECK_FALSE(parsed({"info"}).json);
+    CHECK(parsed({"--json", "info", "--json"}).json);
+    CHECK(answered({"--timeout", "x", "info"}).status == k_usage);
+}
+
 TEST_CASE("aliases are the verbs they stand for") {
     CHECK(parsed({"ls"}).verb == Verb::list);
     CHECK(parsed({"join"}).verb == Verb::wait);
@@ -117,6 +136,35 @@ TEST_CASE("a usage error is JSON where JSON was asked for") {
     const Answer answer = answered({"kill", "--json"});
     CHECK(answer.status == k_usage);
     CHECK(answer.out.starts_with(R"({"error":{"code":2,"message":"kill: SEL is missing")"));
+    CHECK(answered({"--json", "kill"}).out == answer.out);
+    CHECK(
+        answered({"--json", "no-such-verb"}).out.starts_with(R"({"error":{"code":2,"message":"there is no)"));
+    CHECK(answered({"--json"}).out.starts_with(R"({"error":{"code":2)"));
+    CHECK_FALSE(parsed({"spawn", "--", "--json"}).json);
+}
+
+TEST_CASE("a name is UTF-8, the words of a command and paths are any bytes") {
+    for (const Words& arguments : std::initializer_list<Words>{{"spawn", "--name", "a\xff", "true"},
+                                                               {"create", "--name=\xc3", "true"},
+                                                               {"run", "--name", "\xed\xa0\x80", "true"},
+                                                               {"session", "--name", "\xff", "true"},
+                                                               {"list", "--name", "\xff*"},
+                                                               {"spawn", "--user", "\xff", "true"},
+                                                               {"name", "1", "\xff"},
+                                                               {"status", "\xff"},
+                                                               {"alive", "\xff"},
+                                                               {"kill", "1", "b\xfe"},
+                                                               {"signal", "b\xfe", "HUP"}}) {
+        CAPTURE(arguments[0]);
+        const Answer answer = answered(arguments);
+        CHECK(answer.status == k_usage);
+        CHECK_MESSAGE(answer.err.find("not UTF-8") != std::string::npos, answer.err);
+        CHECK_MESSAGE(answer.err.find("\\x") != std::string::npos, answer.err);
+    }
+    const Words bytes{"\xff", "b\xfe"};
+    CHECK(parsed({"spawn", "--", "\xff", "b\xfe"}).words == bytes);
+    CHECK(parsed({"spawn", "--cwd", "/\xff", "--env", "A=\xff", "--stdin", "\xff", "true"}).cwd == "/\xff");
+    CHECK(parsed({"--socket", "/\xff", "info"}).socket == "/\xff");
 }
 
 TEST_CASE("help and version are answers on stdout") {
@@ -149,8 +197,9 @@ TEST_CASE("owners") {
     CHECK(parse_owner("process:3") == OwnerSpec{Kind::process, 3, {}});
     CHECK(parse_owner("connection") == OwnerSpec{Kind::connection, 0, {}});
     CHECK(parse_owner("procd") == OwnerSpec{Kind::procd, 0, {}});
-    for (const char* bad : {"", "pid", "pid:", "pid:0", "pid:-1", "pid:1x", "pid:99999999999", "session:",
-                            "procd:1", "caller:1", "Process", "process:", "process:99999999999999999999"}) {
+    for (const char* bad :
+         {"", "pid", "pid:", "pid:0", "pid:-1", "pid:1x", "pid:99999999999", "session:", "session:\xff",
+          "procd:1", "caller:1", "Process", "process:", "process:99999999999999999999"}) {
         CAPTURE(bad);
         CHECK_FALSE(parse_owner(bad));
     }

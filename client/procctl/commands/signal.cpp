@@ -3,6 +3,7 @@
 
 #include "client/procctl/commands/asking.hpp"
 #include "client/procctl/commands/commands.hpp"
+#include "client/procctl/owner_spec.hpp"
 #include "proto/signals.hpp"
 
 namespace procctl::commands {
@@ -18,12 +19,12 @@ std::optional<int> number_of(const std::string& word) {
     return proto::signal_number(word);
 }
 
-// The signal stands last: `signal web HUP`. `signal HUP web` and `signal HUP 12` are understood, too: where
-// the last word is no signal, or is a number behind a signal's name.
+// The signal stands last: `signal web HUP`. Where the last word is no signal's name, `signal HUP web` and
+// `signal HUP 12` are understood, too, and so is `signal 9 web`; of two numbers the last is the signal.
 bool signal_stands_last(const std::vector<std::string>& words) {
-    const bool named_first = proto::signal_number(words.front()).has_value();
-    const bool named_last = proto::signal_number(words.back()).has_value();
-    return named_last || (number_of(words.back()) && !named_first);
+    if (proto::signal_number(words.back())) return true;
+    if (proto::signal_number(words.front())) return false;
+    return is_number(words.back()) || !number_of(words.front());
 }
 
 }  // namespace

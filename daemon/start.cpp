@@ -36,6 +36,13 @@ std::string state_home() {
     return xdg.empty() ? variable("HOME") + "/.local/state" : xdg;
 }
 
+// Clients are told these paths, and know nothing of procd's working directory.
+std::string absolute(const std::string& path) {
+    if (path.starts_with('/')) return path;
+    const auto here = sys::real_path(".");
+    return here ? *here + "/" + path : path;
+}
+
 Places places(const Options& options, bool root) {
     Places places;
     const std::string runtime = variable("XDG_RUNTIME_DIR");
@@ -50,8 +57,7 @@ Places places(const Options& options, bool root) {
             places.socket =
                 (runtime.empty() ? variable("HOME") + "/.local/state" : runtime) + "/procd/procd.sock";
     }
-    if (!places.socket.starts_with('/'))
-        if (const auto here = sys::real_path(".")) places.socket = *here + "/" + places.socket;
+    places.socket = absolute(places.socket);
 
     const std::string logs = variable("LOGS_DIRECTORY");
     const std::string beside = places.socket.substr(0, places.socket.rfind('/'));
@@ -65,6 +71,7 @@ Places places(const Options& options, bool root) {
         places.log_dir = logs.substr(0, logs.find(':'));
     else
         places.log_dir = root ? "/var/log/procd" : state_home() + "/procd/log";
+    places.log_dir = absolute(places.log_dir);
     return places;
 }
 

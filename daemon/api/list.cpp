@@ -22,9 +22,8 @@ std::optional<proto::WireError> unknown_owner(Call& call, const proto::OwnerRef&
             return refuse(proto::ErrorKind::owner_gone,
                           "session " + named.session + " has ended, or never was");
     } else if (named.kind == proto::OwnerRef::Kind::process) {
-        const core::Process* process = call.core.find(number);
-        if (!process || !core::visible(call.caller(), process->uid))
-            return refuse(proto::ErrorKind::no_such_process, "no such process: " + std::to_string(number));
+        const auto found = core::resolve(call.core, call.caller(), core::Selector{number, {}, {}});
+        if (!found) return wire_error(found.refusal());
     }
     return std::nullopt;
 }

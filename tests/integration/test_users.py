@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 
-from harness import PYTHON, ProcdTest, Watched, as_root, lives, wait_for_file
+from harness import PYTHON, ProcdTest, Watched, as_root, lives, wait_for_file, wait_until
 from test_child_environment import REPORT
 
 NOBODY = 65534
@@ -13,8 +13,7 @@ OTHER = 65533
 SUPPLEMENTARY = 12345
 
 
-@as_root
-class Users(ProcdTest):
+class UsersTest(ProcdTest):
     options = ('--socket-mode', '0666')
     settings = {'directory_mode': 0o755}
 
@@ -40,6 +39,9 @@ class Users(ProcdTest):
         self.assertCode(outcome, 0)
         return int(outcome.out)
 
+
+@as_root
+class Users(UsersTest):
     def test_credentials(self):
         out = os.path.join(self.exchange, 'report')
         identity = self.spawned_as(NOBODY, '--', PYTHON, '-I', '-c', REPORT, out, groups=[SUPPLEMENTARY, NOBODY])
@@ -178,3 +180,86 @@ s.sendall(b'{{"id":1,"method":"spawn","params":{{"command":["/bin/true"],"user":
         child = int(wait_for_file(pid_file))
         self.ok('terminate', '--wait', identity)
         self.assertFalse(lives(child))
+
+
+HOLD = '''
+import socket, sys, time
+held = [socket.socket(socket.AF_UNIX) for _ in range(int(sys.argv[2]))]
+for each in held:
+    each.connect(sys.argv[1])
+    each.sendall(b'{"id": 1, "method": "whoami"}\\n')
+    each.recv(100)
+print('held', flush=True)
+time.sleep(1000)
+'''
+
+
+@as_root
+class Limits(UsersTest):
+    """What one user may have. Others, and root, are not touched by it."""
+
+    options = UsersTest.options + ('--max-processes', '2', '--max-connections', '3', '--max-waits', '1')
+
+    def refused(self, *args):
+        outcome = self.ctl_as(NOBODY, '--json', *args)
+        return (outcome.code, outcome.kind) == (1, 'limit')
+
+    def test_processes(self):
+        first = self.spawned_as(NOBODY, '--', 'sleep', '1000')
+        self.assertCode(self.ctl_as(NOBODY, 'create', '--', 'true'), 0)
+        self.assertTrue(self.refused('spawn', '--', 'true'))
+        self.assertTrue(self.refused('create', '--', 'true'))
+        self.spawned_as(OTHER, '--', 'sleep', '1000')
+        for _ in range(4):
+            self.spawned('--', 'sleep', '1000')
+        self.assertCode(self.ctl_as(NOBODY, 'kill', '--wait', first), 0)
+        self.spawned_as(NOBODY, '--', 'true')
+
+    def test_connections(self):
+        holder = self.procd.popen('setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups', '--',
+                                  PYTHON, '-I', '-c', HOLD, self.procd.socket, 3)
+        self.assertEqual(self.line(holder.stdout), 'held')
+        self.assertTrue(self.refused('info'))
+        self.assertCode(self.ctl_as(OTHER, 'info'), 0)
+        self.ok('info')
+        holder.kill()
+        wait_until(lambda: self.ctl_as(NOBODY, 'info').code == 0)
+
+    def test_waits(self):
+        identity = self.spawned_as(NOBODY, '--', 'sleep', '1000')
+        waiter = self.procd.popen('setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups', '--',
+                                  self.path('bin', 'procctl'), 'wait', identity)
+        wait_until(lambda: self.refused('wait', '--timeout', '0.05', identity))
+        for _ in range(2):
+            self.procd.popen_ctl('wait', identity)
+        self.assertCode(self.ctl('wait', '--timeout', '0.1', identity), 124)
+        self.assertCode(self.ctl_as(NOBODY, 'kill', identity), 0)
+        self.assertEqual(waiter.wait(20), 137)
+
+
+class Retention(ProcdTest):
+    options = ('--retain', '3')
+
+    def test_the_newest_ended_are_kept(self):
+        with self.client() as client:
+            own = [client.spawn('true')['id'] for _ in range(5)]
+            client.wait(*own)
+            logs = [client.status(each)['log'] for each in own]
+            self.assertEqual([p['id'] for p in self.procd.list()], own, 'all of an owner that lives')
+        # Its owner is gone: now they count among the newest of all.
+        wait_until(lambda: [p['id'] for p in self.procd.list()] == own[-3:])
+        self.assertEqual([os.path.exists(log) for log in logs], [False, False, True, True, True])
+        self.assertCode(self.ctl('status', own[0]), 4)
+
+    def test_one_that_is_waited_for_is_kept(self):
+        first, last = self.spawned('--', 'true'), self.spawned('--', 'sleep', '1000')
+        self.ctl('wait', first)
+        waiter = self.client()
+        waiting = waiter.request('wait', {'processes': [first, last]})
+        self.assertTrue(waiter.pending(waiting))
+        others = [self.spawned('--', 'true') for _ in range(5)]
+        self.ctl('wait', others[-1])
+        wait_until(lambda: not any(p['alive'] for p in self.procd.list() if p['id'] in others))
+        self.assertIn(first, [p['id'] for p in self.procd.list()])
+        self.ok('kill', last)
+        self.assertEqual([p['id'] for p in waiter.result(waiting)['processes']], [first, last])

@@ -46,6 +46,9 @@ TEST_CASE_FIXTURE(Listing, "list filters by name, owner, daemon and alive, and a
     CHECK(list({{"alive", false}}) == Ids{1});
     CHECK(list({{"name", "a*"}, {"alive", true}, {"daemon", true}}) == Ids{3});
     CHECK(desk.refusal(peer, "list", {{"owner", "process"}}) == "bad_request");
+    const Json unknown = desk.ask(peer, "list", {{"owner", {{"process", 99}}}})["error"];
+    CHECK(unknown["message"] == "no such process: 99");
+    CHECK(unknown["data"] == Json{{"kind", "no_such_process"}, {"missing", {99}}});
 }
 
 TEST_CASE_FIXTURE(Listing, "list gives the fields that were asked for, and knows no others") {

@@ -183,7 +183,7 @@ std::variant<core::OwnerChoice, proto::WireError> choose_owner(Call& call, const
             break;
         case core::OwnerKind::process: {
             const core::Process* process = call.core.find(static_cast<core::ProcessId>(choice.key.number));
-            if (process) choice.facts = {process->pid, process->name};
+            if (process && process->alive()) choice.facts = {process->pid, call.host.comm(process->pid)};
             break;
         }
         case core::OwnerKind::pid:

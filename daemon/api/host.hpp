@@ -50,6 +50,8 @@ class Host {
     virtual std::vector<core::ResourceLimit> limits(core::ConnectionId connection) = 0;
 
     // ---- others ----
+    // The command name of a living process.
+    virtual std::string comm(std::int64_t pid) = 0;
     // A user by name or number, with its groups.
     virtual std::optional<core::Identity> user(const std::string& name) = 0;
     // From now on OwnerEnded is told when it ends. None: there is no such process (any more).

@@ -30,8 +30,8 @@ Owner& Supervisor::owner_entry(const OwnerKey& key, UserId uid, const OwnerFacts
     if (is_new) {
         owner.key = key;
         owner.uid = uid;
-        owner.facts = facts;
     }
+    if (owner.facts.pid == 0) owner.facts = facts;  // an entry may be made before anything belongs to it
     return owner;
 }
 

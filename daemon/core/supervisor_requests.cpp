@@ -58,7 +58,7 @@ Process& Supervisor::construct(const Caller& caller, Creation creation, Now now)
     // The enclosing process, whoever the owner is, gives the flag and the nested name.
     Owner& counter =
         enclosing ? owner_entry(OwnerKey{OwnerKind::process, static_cast<std::uint64_t>(enclosing->id)},
-                                enclosing->uid, OwnerFacts{enclosing->pid, enclosing->name})
+                                enclosing->uid, OwnerFacts{})
                   : owner;
     const ProcessId id = next_id_++;
     Process& process = processes_[id];

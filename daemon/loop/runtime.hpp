@@ -57,6 +57,7 @@ class Runtime final : public api::Host {
     std::variant<core::Identity, std::string> identity(core::ConnectionId connection) override;
     std::vector<core::ResourceLimit> limits(core::ConnectionId connection) override;
     std::optional<core::Identity> user(const std::string& name) override;
+    std::string comm(std::int64_t pid) override;
     std::optional<api::Watched> watch_pid(std::int64_t pid) override;
     std::optional<api::Watched> watch_pidfd(const core::ResourcePtr& pidfd) override;
     void rest_watch(std::uint64_t number) override { watches_.rest(number); }

@@ -123,6 +123,10 @@ std::optional<core::Identity> Runtime::user(const std::string& name) {
     return core::Identity{user->uid, user->gid, {groups.begin(), groups.end()}, false};
 }
 
+std::string Runtime::comm(std::int64_t pid) {
+    return sys::comm_of(static_cast<pid_t>(pid));
+}
+
 std::optional<api::Watched> Runtime::watch_pid(std::int64_t pid) {
     return watches_.watch(static_cast<pid_t>(pid));
 }

@@ -67,6 +67,10 @@ def lives(pid):
     return process_state(pid) not in (None, 'Z', 'X')
 
 
+def comm_of(pid):
+    return read_text(f'/proc/{pid}/comm').rstrip('\n')
+
+
 def stat_fields(pid):
     """Fields of /proc/PID/stat from the state on: [0] is field 3."""
     with open(f'/proc/{pid}/stat', 'rb') as f:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from harness import PYTHON, Client, ProcdTest, Watched, alone, assert_stays, lives, median, wait_until
+from harness import PYTHON, Client, ProcdTest, Watched, alone, assert_stays, comm_of, lives, median, wait_until
 
 # A program that is an owner by its connection: it makes a daemon and another process, reports them and then does
 # as it is told by a word on stdin. The socket is left open across exec or not, as the word says.
@@ -74,7 +74,7 @@ class Connections(OwnerTest):
         daemon, other = map(int, self.line(program.stdout).split())
         owner = self.procd.status(daemon)['owner']
         self.assertEqual((owner['kind'], owner['pid']), ('connection', program.pid))
-        self.assertTrue(owner['comm'])
+        self.assertEqual(owner['comm'], comm_of(program.pid))
         program.stdin.write(word.encode() + b'\n')
         return program, daemon, other
 
@@ -227,7 +227,7 @@ class Processes(OwnerTest):
             os.unlink(fifo)
         for process in (daemon, other):
             kind = self.procd.status(process)['owner']
-            self.assertEqual((kind['kind'], kind['process']), ('process', owner))
+            self.assertEqual((kind['kind'], kind['process'], kind['comm']), ('process', owner, comm_of(kind['pid'])))
         with open(go, 'w') as gate:
             gate.write('go\n')
         return owner, daemon, other
@@ -302,7 +302,7 @@ class Pids(OwnerTest):
             os.close(fd)
         client.close()
         self.assertEqual((daemon['owner']['kind'], daemon['owner']['pid']), ('pid', program.pid))
-        self.assertTrue(daemon['owner']['comm'])
+        self.assertEqual(daemon['owner']['comm'], comm_of(program.pid))
         return program, daemon['id'], other['id']
 
     def ends(self, number, pidfd=False):

@@ -60,6 +60,7 @@ class FakeHost final : public Host {
     bool is_pidfd(const core::ResourcePtr& resource) const override {
         return text(resource).find_first_not_of("0123456789") == std::string::npos;
     }
+    std::string comm(std::int64_t pid) override { return "comm of " + std::to_string(pid); }
     void refresh(core::ProcessId process) override { refreshed.push_back(process); }
     void rest_watch(std::uint64_t number) override { rested.push_back(number); }
     bool runs_in_launch(core::ConnectionId connection) override { return in_launch.contains(connection); }

@@ -1,8 +1,13 @@
 """What test files use: ProcdTest, and all that is in machine, wire and instance."""
 
+import fcntl
 import json
 import os
+import pty
 import select
+import signal
+import struct
+import termios
 import time
 import unittest
 
@@ -96,6 +101,30 @@ class ProcdTest(unittest.TestCase):
         with Client(self.procd.socket) as client:
             process = client.spawn('/bin/sh', '-c', 'exit 7', owner='procd')
             self.assertEqual(client.wait(process['id'])['processes'][0]['exitcode'], 7)
+
+    def terminal(self, *argv, columns=80, env=None):
+        """Runs procctl on a terminal of its own; its exit status, and all that it shows."""
+        pid, master = pty.fork()
+        if pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('4H', 24, columns, 0, 0))
+            os.execvpe('procctl', ['procctl', *map(str, argv)], self.procd.environment(env))
+        data, end = b'', time.monotonic() + DEADLINE
+        try:
+            while True:
+                if not select.select([master], [], [], max(0, end - time.monotonic()))[0]:
+                    os.kill(pid, signal.SIGKILL)
+                    self.fail(f'no end; so far {data!r}')
+                try:
+                    chunk = os.read(master, 4096)
+                except OSError:
+                    break
+                if not chunk:
+                    break
+                data += chunk
+        finally:
+            os.close(master)
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return status, data.decode().replace('\r\n', '\n')
 
     def line(self, stream, deadline=DEADLINE):
         """One line from an unbuffered pipe, within the deadline."""

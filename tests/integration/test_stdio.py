@@ -1,9 +1,7 @@
 """Where a process reads from and writes to."""
 
 import os
-import pty
 import select
-import signal
 import time
 
 from harness import PYTHON, ProcdTest, read_text
@@ -230,29 +228,6 @@ class InSessions(StdioTest):
 
 
 class Terminals(StdioTest):
-    def terminal(self, *argv):
-        """Runs procctl on a terminal of its own; all it shows."""
-        pid, master = pty.fork()
-        if pid == 0:
-            os.execvpe('procctl', ['procctl', *argv], self.procd.environment())
-        data, end = b'', time.monotonic() + 20
-        try:
-            while True:
-                if not select.select([master], [], [], max(0, end - time.monotonic()))[0]:
-                    os.kill(pid, signal.SIGKILL)
-                    self.fail(f'no end; so far {data!r}')
-                try:
-                    chunk = os.read(master, 4096)
-                except OSError:
-                    break
-                if not chunk:
-                    break
-                data += chunk
-        finally:
-            os.close(master)
-            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        return status, data.decode().replace('\r\n', '\n')
-
     def test_run_on_a_terminal(self):
         script = 'test -t 0 && test -t 1 && test -t 2 && echo all three; (: </dev/tty) 2>/dev/null || echo not controlling; exit 5'
         status, text = self.terminal('run', '--', 'sh', '-c', script)

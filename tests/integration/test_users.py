@@ -237,6 +237,59 @@ class Limits(UsersTest):
         self.assertEqual(waiter.wait(20), 137)
 
 
+# Runs a program under a seccomp filter that allows everything.
+FILTERED = '''
+import ctypes, os, struct, sys
+allow = ctypes.create_string_buffer(struct.pack('HBBI', 0x06, 0, 0, 0x7fff0000))
+filters = ctypes.create_string_buffer(struct.pack('HxxxxxxP', 1, ctypes.addressof(allow)))
+libc = ctypes.CDLL(None, use_errno=True)
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+assert libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(filters), 0, 0) == 0, ctypes.get_errno()
+os.execv(sys.argv[1], sys.argv[1:])
+'''
+
+
+class ConfinedTest(UsersTest):
+    """Callers who would be less confined in a child of procd's than they are."""
+
+    def confined(self):
+        """What confines, by name, as the words before a command."""
+        as_nobody = ['setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups', '--']
+        ways = {'seccomp': [*as_nobody, PYTHON, '-I', '-c', FILTERED],
+                'mnt namespace': ['unshare', '--mount', '--', *as_nobody],
+                'pid namespace': ['unshare', '--pid', '--fork', '--', *as_nobody],
+                'user namespace': [*as_nobody, 'unshare', '--user', '--']}
+        # Not every machine lets everybody have each of them; the first every one does.
+        here = [name for name, words in ways.items() if self.procd.run([*words, '/bin/true']).code == 0]
+        self.assertIn('seccomp', here)
+        return [(name, [*ways[name], self.path('bin', 'procctl')]) for name in here]
+
+
+@as_root
+class Confined(ConfinedTest):
+    def test_starts_nothing(self):
+        for name, procctl in self.confined():
+            outcome = self.procd.run([*procctl, '--json', 'spawn', '--', 'true'])
+            self.assertEqual((outcome.code, outcome.kind), (1, 'not_permitted'), outcome)
+            self.assertIn(name, outcome.json['error']['message'])
+            self.assertCode(self.procd.run([*procctl, 'info']), 0)
+        self.assertEqual(self.procd.list(), [])
+
+
+@as_root
+class ConfinedAllowed(ConfinedTest):
+    options = ConfinedTest.options + ('--allow-confined',)
+
+    def test_as_the_administrator_says(self):
+        for name, procctl in self.confined():
+            outcome = self.procd.run([*procctl, 'spawn', '-q', '--owner', 'procd', '--', 'true'])
+            self.assertCode(outcome, 0)
+            identity = int(outcome.out)
+            self.assertCode(self.ctl('wait', identity), 0)
+            self.assertEqual(self.procd.status(identity)['uid'], NOBODY, name)
+
+
 class Retention(ProcdTest):
     options = ('--retain', '3')
 

@@ -6,7 +6,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include "daemon/sys/process_self.hpp"
+#include "daemon/sys/notify.hpp"
 
 namespace procd::loop {
 namespace {
@@ -25,13 +25,18 @@ std::string printable(const std::string& text) {
     return clean;
 }
 
+bool to_journal() {
+    static const bool journal = sys::stderr_is_journal();
+    return journal;
+}
+
 }  // namespace
 
 void open_log() {
     auto logger =
         std::make_shared<spdlog::logger>("procd", std::make_shared<spdlog::sinks::stderr_sink_st>());
     // sd-daemon(3): "<4>" is a warning. Without a journal, the time.
-    if (sys::environment_variable("JOURNAL_STREAM"))
+    if (to_journal())
         logger->set_pattern("%v");
     else
         logger->set_pattern("%Y-%m-%d %H:%M:%S.%e procd[%P] %v");
@@ -42,7 +47,7 @@ void open_log() {
 namespace {
 
 void write(spdlog::level::level_enum level, const char* priority, const char* word, const std::string& text) {
-    static const bool journal = sys::environment_variable("JOURNAL_STREAM").has_value();
+    const bool journal = to_journal();
     spdlog::log(level, "{}{}{}", journal ? priority : "", journal ? "" : word, printable(text));
 }
 

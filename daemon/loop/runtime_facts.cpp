@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 
 #include "daemon/loop/descriptor.hpp"
 #include "daemon/loop/runtime.hpp"
@@ -115,9 +116,11 @@ std::vector<core::ResourceLimit> Runtime::limits(core::ConnectionId connection) 
 
 std::optional<core::Identity> Runtime::user(const std::string& name) {
     std::optional<sys::UserInfo> user = sys::user_named(name);
-    if (!user && !name.empty() &&
-        std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; }))
-        if (name.size() < 10) user = sys::user_of(static_cast<uid_t>(std::stoul(name)));
+    if (!user) {
+        uid_t number = 0;
+        const auto [stop, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+        if (error == std::errc() && stop == name.data() + name.size()) user = sys::user_of(number);
+    }
     if (!user) return std::nullopt;
     const std::vector<gid_t> groups = sys::groups_of(*user);
     return core::Identity{user->uid, user->gid, {groups.begin(), groups.end()}, false};

@@ -1,9 +1,12 @@
 #include "daemon/sys/notify.hpp"
 
 #include <cstdlib>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
+
+#include "daemon/sys/process_self.hpp"
 
 namespace procd::sys {
 
@@ -16,6 +19,13 @@ std::vector<UniqueFd> listen_fds() {
 
 void notify(const std::string& state) {
     ::sd_notify(0, state.c_str());
+}
+
+bool stderr_is_journal() {
+    struct stat stream {};
+    if (::fstat(STDERR_FILENO, &stream) != 0) return false;
+    return environment_variable("JOURNAL_STREAM") ==
+           std::to_string(stream.st_dev) + ":" + std::to_string(stream.st_ino);
 }
 
 bool has_service_manager() {

@@ -17,6 +17,10 @@ void notify(const std::string& state);
 // Whether somebody listens.
 bool has_service_manager();
 
+// Whether what procd writes to stderr goes to the journal. JOURNAL_STREAM alone does not say so: whoever
+// is started from a service inherits it, with a terminal or a file as its stderr.
+bool stderr_is_journal();
+
 // Writes a newline to a descriptor that procd's starter waits on, and closes it.
 void tell_ready(int fd);
 

@@ -83,6 +83,7 @@ class Procd:
         self.nofile = nofile
         self.started = started
         self.wrapper = []       # a program, with its arguments, that procd runs under
+        self.warm = True        # whether a process comes and goes before the test
         self.process = None
         self.cgroup = None
         self.clients = []
@@ -159,7 +160,7 @@ class Procd:
             os.close(reader)
             if writer >= 0:
                 os.close(writer)
-        if not self.wrapper:
+        if self.warm:
             self._warm_up()
         return self
 

@@ -80,6 +80,7 @@ class Valgrind(Life):
         super().setUp()
         self.report = self.path('valgrind')
         self.procd.wrapper = ['valgrind', '--track-fds=yes', '--leak-check=full', f'--log-file={self.report}']
+        self.procd.warm = False
         self.procd.start()
 
     @time_limit(120)

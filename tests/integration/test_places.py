@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 
-from harness import DEADLINE, PROCCTL_BIN, PROCD_BIN, ProcdTest, as_root, wait_until
+from harness import DEADLINE, PROCCTL_BIN, PROCD_BIN, ProcdTest, as_root, read_text, wait_until
 
 NOBODY = 65534
 
@@ -35,6 +35,28 @@ class Relative(ProcdTest):
         identity = self.spawned('--', 'true')
         self.ctl('wait', identity)
         self.assertEqual(os.path.dirname(self.procd.status(identity)['log']), os.path.join(os.path.realpath(self.dir), 'logs'))
+
+
+class Journal(ProcdTest):
+    """Under systemd each line of procd's log begins with its priority, elsewhere with the time."""
+
+    settings = {'started': False}
+
+    def first_line(self, stream):
+        self.procd.env = {'JOURNAL_STREAM': stream}
+        self.procd.start()
+        return read_text(self.procd.stderr_path).splitlines()[0]
+
+    def test_priorities_in_the_journal(self):
+        open(self.procd.stderr_path, 'w').close()
+        stream = os.stat(self.procd.stderr_path)
+        self.assertTrue(self.first_line(f'{stream.st_dev}:{stream.st_ino}').startswith('<6>ready on '))
+
+    def test_words_about_anothers_stream_are_not_believed(self):
+        self.assertRegex(self.first_line('8:12345'), r'^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} procd\[\d+\] ready on ')
+
+    def test_nonsense_there_is_no_journal(self):
+        self.assertRegex(self.first_line('x'), r'^\d{4}-')
 
 
 class Places(ProcdTest):

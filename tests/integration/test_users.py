@@ -290,6 +290,29 @@ class ConfinedAllowed(ConfinedTest):
             self.assertEqual(self.procd.status(identity)['uid'], NOBODY, name)
 
 
+@as_root
+class LargeNumbers(UsersTest):
+    """Directories of whole companies number their users in the billions."""
+
+    UID = 4000000001
+    options = UsersTest.options + ('--allow-confined',)  # procd is in a mount namespace of its own here
+    settings = {**UsersTest.settings, 'started': False}
+
+    def test_a_user_by_a_number_of_ten_digits(self):
+        users = self.path('passwd')
+        shutil.copy('/etc/passwd', users)
+        with open(users, 'a') as f:
+            f.write(f'large:x:{self.UID}:{self.UID}:::/bin/sh\n')
+        self.procd.wrapper = ['unshare', '--mount', '--', 'sh', '-c', f'mount --bind {users} /etc/passwd && exec "$@"', 'sh']
+        self.procd.start()
+        for user in (str(self.UID), 'large'):
+            identity = self.spawned('--user', user, '--', 'true')
+            self.assertEqual(self.procd.status(identity)['uid'], self.UID)
+        for user in (str(2**32 + NOBODY), '99999999999999999999', '-1', '4294967295'):
+            outcome = self.ctl('--json', 'spawn', f'--user={user}', '--', 'true')
+            self.assertEqual((outcome.code, outcome.kind), (1, 'bad_request'), outcome)
+
+
 class Retention(ProcdTest):
     options = ('--retain', '3')
 

@@ -1,5 +1,6 @@
 #include "daemon/sys/notify.hpp"
 
+#include <cstdint>
 #include <cstdlib>
 #include <unistd.h>
 
@@ -20,6 +21,12 @@ void notify(const std::string& state) {
 
 bool has_service_manager() {
     return std::getenv("NOTIFY_SOCKET") != nullptr;
+}
+
+std::optional<std::chrono::microseconds> watchdog_limit() {
+    std::uint64_t limit = 0;
+    if (::sd_watchdog_enabled(0, &limit) <= 0) return std::nullopt;
+    return std::chrono::microseconds(limit);
 }
 
 void tell_ready(int fd) {

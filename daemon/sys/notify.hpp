@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,8 @@ std::vector<UniqueFd> listen_fds();
 void notify(const std::string& state);
 // Whether somebody listens.
 bool has_service_manager();
+// In which time it must hear from procd again and again (WatchdogSec=); none: it does not ask for that.
+std::optional<std::chrono::microseconds> watchdog_limit();
 
 // Writes a newline to a descriptor that procd's starter waits on, and closes it.
 void tell_ready(int fd);

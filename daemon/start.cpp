@@ -140,7 +140,6 @@ int start_and_serve(const Options& options) {
     loop::Runtime runtime(std::move(config), std::move(*listener), std::move(*containment),
                           std::move(*signals));
     runtime.run([&] {
-        sys::notify("READY=1");
         if (options.ready_fd >= 0) sys::tell_ready(options.ready_fd);
     });
     loop::log_info("stopped");

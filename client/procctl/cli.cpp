@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string_view>
 
 #include <CLI/CLI.hpp>
 
@@ -28,12 +27,6 @@ constexpr const char* k_afterwards =
     "process,\n"
     "128+N after signal N. --json prints procd's own answer in one line, errors too.";
 
-const VerbEntry* find_verb(std::string_view word) {
-    for (const VerbEntry& entry : k_verbs)
-        if (word == entry.name || (entry.alias != nullptr && word == entry.alias)) return &entry;
-    return nullptr;
-}
-
 CLI::App* add_verb(CLI::App& root, const VerbEntry& entry, Options& options,
                    std::vector<std::string>& placeholders) {
     CLI::App* const app = root.add_subcommand(entry.name, entry.summary);
@@ -44,8 +37,7 @@ CLI::App* add_verb(CLI::App& root, const VerbEntry& entry, Options& options,
         auto* const option = app->add_option(entry.words, placeholders, entry.words_help)->type_name("");
         option->expected(1, many ? 1 << 20 : 1)->required(entry.least_words > 0);
     }
-    entry.build(*app, options);
-    add_common_options(*app, options);
+    add_verb_options(*app, entry, options);
     return app;
 }
 
@@ -94,9 +86,8 @@ std::variant<Options, Answer> parse_command_line(const std::vector<std::string>&
     CLI::App root(k_about, "procctl");
     root.footer(k_afterwards);
     root.formatter(help_format());
-    root.set_version_flag("--version", "procctl " PROCD_VERSION, "Print the version and exit");
     root.require_subcommand(1);
-    add_common_options(root, options);
+    add_root_options(root, options);
 
     // Only the verb that is meant is built: the whole tree costs more time than most requests.
     const SplitArguments outer = split_arguments(root, arguments, true);

@@ -13,8 +13,8 @@ bool takes_value(const CLI::App& app, const std::string& name) {
     return option != nullptr && option->get_items_expected_max() > 0;
 }
 
-// Whether the value of this argument is the next one: `--name foo`, `-s PATH`, but not `--name=foo`,
-// `-sPATH`.
+}  // namespace
+
 bool wants_next(const CLI::App& app, const std::string& argument) {
     if (argument.starts_with("--"))
         return argument.find('=') == std::string::npos && takes_value(app, argument);
@@ -22,8 +22,6 @@ bool wants_next(const CLI::App& app, const std::string& argument) {
         if (takes_value(app, std::string("-") + argument[i])) return i + 1 == argument.size();
     return false;
 }
-
-}  // namespace
 
 SplitArguments split_arguments(const CLI::App& app, const std::vector<std::string>& arguments, bool command) {
     SplitArguments split;

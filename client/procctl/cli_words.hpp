@@ -9,6 +9,10 @@ class App;
 
 namespace procctl {
 
+// Whether the value of this argument is the next one: `--name foo`, `-s PATH`, but not `--name=foo`,
+// `-sPATH`.
+bool wants_next(const CLI::App& app, const std::string& argument);
+
 // The arguments of a verb, told apart: options with their values, and words.
 struct SplitArguments {
     std::vector<std::string> options;

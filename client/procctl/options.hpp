@@ -30,6 +30,7 @@ enum class Verb {
     current,
     info,
     shutdown,
+    completion,
 };
 
 // A command line that made sense. One struct for all verbs: most options mean the same wherever they are.

@@ -1,5 +1,6 @@
 #include "client/procctl/verbs.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -218,6 +219,15 @@ std::string needs_a_change(const Options& options) {
     return options.daemon || options.owner ? "" : "what to set is missing: --daemon, --no-daemon or --owner";
 }
 
+// How the scripts ask for candidates: the shell is "words", and the words typed so far follow.
+std::string no_such_shell(const Options& options) {
+    const std::string& shell = options.words[0];
+    if (shell == "words") return "";
+    if (std::find(k_completed_shells.begin(), k_completed_shells.end(), shell) == k_completed_shells.end())
+        return "expected bash, zsh or fish, not '" + shell + "'";
+    return options.words.size() == 1 ? "" : "'" + options.words[1] + "' was not expected";
+}
+
 // ---- the table --------------------------------------------------------------------------------------------
 
 constexpr const char* k_one = "A process: its id or its name";
@@ -283,6 +293,9 @@ constexpr std::array k_table{
     VerbEntry{Verb::shutdown, "shutdown", nullptr,
               "Stops procd: ends the daemons, waits for the others up to the drain time, then ends them.",
               "procctl shutdown --wait", nullptr, nullptr, 0, 0, false, shutdown, nullptr},
+    VerbEntry{Verb::completion, "completion", nullptr,
+              "Prints a script that completes procctl's command lines, process names too: bash, zsh or fish.",
+              "source <(procctl completion bash)", "SHELL", "The shell", 1, k_any_number, true, nothing_more, no_such_shell},
 };
 // clang-format on
 
@@ -290,11 +303,31 @@ constexpr std::array k_table{
 
 const std::span<const VerbEntry> k_verbs(k_table);
 
+const VerbEntry* find_verb(std::string_view word) {
+    for (const VerbEntry& entry : k_verbs)
+        if (word == entry.name || (entry.alias != nullptr && word == entry.alias)) return &entry;
+    return nullptr;
+}
+
+namespace {
+
 void add_common_options(App& app, Options& options) {
     seconds(app, "--timeout", options.timeout, "Give up after this time: exit status 124");
     flag(app, "--json", options.json, "Print procd's answer as a line of JSON, errors too");
     text(app, "-s,--socket", options.socket, "PATH",
          "procd's socket (default: $PROCD_SOCKET, else yours, else the machine's)");
+}
+
+}  // namespace
+
+void add_root_options(App& app, Options& options) {
+    app.set_version_flag("--version", "procctl " PROCD_VERSION, "Print the version and exit");
+    add_common_options(app, options);
+}
+
+void add_verb_options(App& app, const VerbEntry& entry, Options& options) {
+    entry.build(app, options);
+    add_common_options(app, options);
 }
 
 }  // namespace procctl

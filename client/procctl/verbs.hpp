@@ -1,8 +1,10 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "client/procctl/options.hpp"
 
@@ -33,7 +35,15 @@ struct VerbEntry {
 // All of them, in the order in which the help lists them.
 extern const std::span<const VerbEntry> k_verbs;
 
-// -s, --json, --timeout: every verb's, and understood before it, too.
-void add_common_options(CLI::App& app, Options& options);
+// By its name or alias; null: there is none.
+const VerbEntry* find_verb(std::string_view word);
+
+// What may stand before the verb: --version, and what every verb takes: -s, --json, --timeout.
+void add_root_options(CLI::App& app, Options& options);
+// The verb's own options, and those of every verb.
+void add_verb_options(CLI::App& app, const VerbEntry& entry, Options& options);
+
+// The shells that `completion` writes a script for.
+inline constexpr std::array<std::string_view, 3> k_completed_shells{"bash", "zsh", "fish"};
 
 }  // namespace procctl

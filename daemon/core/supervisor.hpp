@@ -112,6 +112,8 @@ class Supervisor {
     const std::map<SessionId, Session>& sessions() const { return sessions_; }
     // How many launches are under way.
     std::size_t starting() const { return starting_; }
+    // How many have been started and have not exited.
+    std::size_t active() const { return active_; }
     // Whether something that has not exited belongs to this owner.
     bool has_unfinished(const OwnerKey& key) const;
     const std::set<ProcessId>* owned_by(const OwnerKey& key) const;

@@ -40,6 +40,11 @@ class Alarm {
             });
     }
 
+    // Like set(), but what is set already stays.
+    void set_once(core::Mono at, std::function<void()> handler) {
+        if (!at_) set(at, std::move(handler));
+    }
+
   private:
     asio::steady_timer timer_;
     std::optional<core::Mono> at_;

@@ -13,7 +13,6 @@
 #include "daemon/loop/log.hpp"
 #include "daemon/sys/descriptors.hpp"
 #include "daemon/sys/log_file.hpp"
-#include "daemon/sys/notify.hpp"
 #include "daemon/sys/process_self.hpp"
 #include "daemon/sys/signals.hpp"
 
@@ -44,6 +43,7 @@ Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<s
                }),
       api_(config_.core, *this),
       signals_(io_, std::move(signals)),
+      service_manager_(io_),
       deadline_(io_),
       farewell_(io_) {
     acceptor_ = std::make_unique<Acceptor>(
@@ -55,6 +55,7 @@ Runtime::~Runtime() = default;
 
 void Runtime::run(const Ready& ready) {
     await_signal();
+    service_manager_.ready();
     ready();
     log_info("ready on " + acceptor_->path() + " (" + self_.containment + ")");
     io_.run();
@@ -79,7 +80,6 @@ void Runtime::await_signal() {
                 continue;
             }
             log_info("told to stop by signal " + std::to_string(*signal));
-            sys::notify("STOPPING=1");
             api_.happened(core::StopSignal{*signal});
         }
         await_signal();
@@ -98,6 +98,8 @@ void Runtime::perform(core::Actions actions) {
         carry_out(action);
     }
     performing_ = false;
+    service_manager_.living(api_.core().active());
+    if (api_.core().stopping()) service_manager_.stopping();
     deadline_.set(api_.core().next_deadline(), [this] { api_.happened(core::Tick{}); });
     const std::vector<core::ConnectionId> waiting(half_closed_.begin(), half_closed_.end());
     for (const core::ConnectionId id : waiting) close_if_done(id);

@@ -18,6 +18,7 @@
 #include "daemon/loop/children.hpp"
 #include "daemon/loop/connection.hpp"
 #include "daemon/loop/peers.hpp"
+#include "daemon/loop/service_manager.hpp"
 #include "daemon/sys/containment.hpp"
 #include "daemon/sys/listener.hpp"
 #include "daemon/sys/spawn.hpp"
@@ -105,6 +106,7 @@ class Runtime final : public api::Host {
     std::deque<core::Action> actions_;
     bool performing_ = false;
     Readiness signals_;
+    ServiceManager service_manager_;
     Alarm deadline_;
     Alarm farewell_;
     std::unique_ptr<Acceptor> acceptor_;

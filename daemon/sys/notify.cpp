@@ -1,5 +1,6 @@
 #include "daemon/sys/notify.hpp"
 
+#include <cstdint>
 #include <cstdlib>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,6 +31,12 @@ bool stderr_is_journal() {
 
 bool has_service_manager() {
     return std::getenv("NOTIFY_SOCKET") != nullptr;
+}
+
+std::optional<std::chrono::microseconds> watchdog_limit() {
+    std::uint64_t limit = 0;
+    if (::sd_watchdog_enabled(0, &limit) <= 0) return std::nullopt;
+    return std::chrono::microseconds(limit);
 }
 
 void tell_ready(int fd) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,8 @@ std::vector<UniqueFd> listen_fds();
 void notify(const std::string& state);
 // Whether somebody listens.
 bool has_service_manager();
+// In which time it must hear from procd again and again (WatchdogSec=); none: it does not ask for that.
+std::optional<std::chrono::microseconds> watchdog_limit();
 
 // Whether what procd writes to stderr goes to the journal. JOURNAL_STREAM alone does not say so: whoever
 // is started from a service inherits it, with a terminal or a file as its stderr.

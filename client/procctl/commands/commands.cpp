@@ -8,6 +8,8 @@ int run_verb(Context& context) {
             return commands::alive(context);
         case Verb::close:
             return commands::close(context);
+        case Verb::completion:
+            return commands::completion(context);
         case Verb::create:
             return commands::create(context);
         case Verb::current:

@@ -12,6 +12,7 @@ namespace commands {
 
 int alive(Context& context);
 int close(Context& context);
+int completion(Context& context);
 int create(Context& context);
 int current(Context& context);
 int events(Context& context);

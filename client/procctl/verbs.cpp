@@ -118,6 +118,13 @@ void spawn(App& app, Options& options) {
     flag(app, "-q,--quiet", options.quiet, "No sentence on stderr");
 }
 
+void run(App& app, Options& options) {
+    launch_options(app, options);
+    flag(app, "-t,--pty", options.pty,
+         "Give it a terminal of its own, which it controls: for editors, shells and whatever else asks for "
+         "one");
+}
+
 void session(App& app, Options& options) {
     text(app, "--name", options.name, "NAME", "For people; shown beside the session");
     flag(app, "--fail-on-leak", options.fail_on_leak,
@@ -226,7 +233,7 @@ constexpr std::array k_table{
     VerbEntry{Verb::run, "run", nullptr,
               "Runs CMD in the foreground: its own streams and signals, its exit status; gone when procctl is.",
               "procctl run --timeout 60 make test",
-              "CMD", k_command, 1, k_any_number, true, launch_options, nullptr},
+              "CMD", k_command, 1, k_any_number, true, run, nullptr},
     VerbEntry{Verb::session, "session", nullptr,
               "Runs CMD; what is spawned inside belongs to it. Ends its daemons and waits for the rest after it.",
               "procctl session --fail-on-leak -- ./run-tests",

@@ -232,7 +232,7 @@ constexpr std::array k_table{
               "SEL", k_one, 1, 1, false, scope, nullptr},
     VerbEntry{Verb::run, "run", nullptr,
               "Runs CMD in the foreground: its own streams and signals, its exit status; gone when procctl is.",
-              "procctl run --timeout 60 make test",
+              "procctl run --timeout 60 make test\n  procctl run -t vim notes.txt",
               "CMD", k_command, 1, k_any_number, true, run, nullptr},
     VerbEntry{Verb::session, "session", nullptr,
               "Runs CMD; what is spawned inside belongs to it. Ends its daemons and waits for the rest after it.",

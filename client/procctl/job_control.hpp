@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "client/lib/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 // Being a job of a shell: stopped by ^Z, continued by fg and bg.
 namespace procctl {
@@ -16,13 +16,13 @@ bool stop_as_job();
 // Whether a process is stopped, which only its parent is told.
 class StopWatch {
   public:
-    explicit StopWatch(procd::client::UniqueFd pidfd) : pidfd_(std::move(pidfd)) {}
+    explicit StopWatch(procd::UniqueFd pidfd) : pidfd_(std::move(pidfd)) {}
 
     // False also where /proc does not tell.
     bool is_stopped() const;
 
   private:
-    procd::client::UniqueFd pidfd_;  // as long as the process is not reaped, its pid is its own
+    procd::UniqueFd pidfd_;  // as long as the process is not reaped, its pid is its own
 };
 
 // The pid in the text of /proc/self/fdinfo/N of a pidfd; none: the process is gone, or not of this pid

@@ -2,7 +2,7 @@
 
 #include <sys/types.h>
 
-#include "client/lib/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 namespace procctl {
 
@@ -25,7 +25,7 @@ class Stream {
     bool terminal_;
     bool socket_ = false;
     bool small_steps_ = false;
-    procd::client::UniqueFd own_;
+    procd::UniqueFd own_;
 };
 
 }  // namespace procctl

@@ -10,7 +10,7 @@
 namespace procctl {
 namespace {
 
-using procd::client::UniqueFd;
+using procd::UniqueFd;
 
 constexpr unsigned short k_lines = 24;  // of a terminal that nobody looks at
 constexpr unsigned short k_columns = 80;

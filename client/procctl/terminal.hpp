@@ -4,7 +4,7 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 
-#include "client/lib/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 #include "client/procctl/failure.hpp"
 
 // Terminals: the one that procctl was called on, and the one that it makes for `run --pty`.
@@ -14,15 +14,15 @@ namespace procctl {
 // terminal is not the one that controls its session, so that nobody counts.
 bool in_foreground(int terminal);
 // The terminal that controls the session of this process, or none.
-procd::client::UniqueFd open_controlling_terminal();
+procd::UniqueFd open_controlling_terminal();
 
 // Of the first of the standard streams that is a terminal; else 24 lines of 80 columns.
 winsize window_size();
 
 // Both ends of a new terminal. Neither becomes anybody's controlling terminal by being opened.
 struct TerminalPair {
-    procd::client::UniqueFd master;  // non-blocking
-    procd::client::UniqueFd slave;
+    procd::UniqueFd master;  // non-blocking
+    procd::UniqueFd slave;
 };
 // With the settings of `like`, else those the kernel gives; of the same size as our own. Without `echo`, what
 // is written into it does not show up in what it shows: for what no person types.

@@ -22,15 +22,22 @@ class Terminal:
     """A program on a new terminal, which controls its session."""
 
     def __init__(self, argv, env, rows=24, columns=80, cwd=None):
+        # One that comes before the exec must not end in a handler of this program's.
+        signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             try:
+                for number in signals:
+                    signal.signal(number, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
                 fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
                 if cwd:
                     os.chdir(cwd)
                 os.execvpe(argv[0], argv, env)
             finally:
                 os._exit(127)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.name = f'/dev/pts/{number_of(self.master)}'
         self.status = None
         self.seen = b''   # all that came

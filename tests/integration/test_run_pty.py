@@ -170,6 +170,18 @@ class Modes(PtyTest):
         self.assertEqual(terminal.wait(), 124)
         self.assertEqual(terminal.modes(), before)
 
+    def test_at_any_moment(self):
+        reference = self.terminal('sleep', '1000').modes()
+        for step in range(24):
+            name = ('SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT')[step % 4]
+            terminal = self.run_t('sh', '-c', 'while :; do echo $$; done')
+            time.sleep(step * 0.002)
+            os.kill(terminal.pid, getattr(signal, name))
+            # Before it has asked for them it has its signals as everybody has them.
+            self.assertIn(terminal.wait(), (FATAL[name], -getattr(signal, name)))
+            self.assertEqual(terminal.modes(), reference, f'{name} after {2 * step} ms')
+            terminal.close()
+
     def test_stopped_and_continued(self):
         terminal, pid = self.raw_one('while :; do stty size; sleep 0.05; done')
         procctl = self.procctl_of(terminal)
@@ -273,8 +285,9 @@ class JobControl(PtyTest):
         terminal = self.inner()
         terminal.send("exec procctl run -t -- bash --norc --noprofile -i\r")
         terminal.expect('READY> ')
-        terminal.send('tty; stty size; sleep 1000\r')
+        terminal.send("tty; stty size; sh -c 'echo be''gun; exec sleep 1000'\r")
         terminal.expect('24 80')
+        terminal.expect('\nbegun')
         terminal.send('\x03')
         terminal.expect('READY> ')
         terminal.send('exit 9\r')
@@ -496,11 +509,14 @@ class InTmux(PtyTest):
     def test_bash(self):
         self.keys('procctl run -t bash --norc --noprofile -i', 'Enter')
         wait_until(lambda: self.screen().count('READY>') == 2)
-        self.keys("sh -c 'echo be''gun; exec sleep 1000'", 'Enter')
+        with open(self.path('job'), 'w') as f:
+            f.write('trap "echo resumed" CONT; trap "exit 5" INT; echo begun; while :; do sleep 0.01; done')
+        self.keys('bash job', 'Enter')
         self.shows('\nbegun')
         self.keys('C-z')
         self.shows('[1]+  Stopped')
         self.keys('fg', 'Enter')
+        self.shows('\nresumed')
         self.keys('C-c')
         wait_until(lambda: self.screen().count('READY>') == 4, 20, self.screen)
         self.keys('exit 7', 'Enter')

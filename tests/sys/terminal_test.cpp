@@ -10,6 +10,7 @@
 
 #include "tests/sys/support.hpp"
 
+using procd::UniqueFd;
 using namespace procd::sys;
 using namespace support;
 

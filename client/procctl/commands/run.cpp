@@ -101,7 +101,7 @@ class RunOf : private Attended {
 
     // The process has them now; whoever is at their other ends waits for it, and not for procctl.
     void let_go_of_streams() {
-        const procd::client::UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+        const procd::UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
         if (!null) return;
         ::dup2(null.get(), STDIN_FILENO);
         if (!context_.options.json) ::dup2(null.get(), STDOUT_FILENO);
@@ -167,7 +167,9 @@ class RunOf : private Attended {
     void suspend() {
         suspending_ = true;
         const bool by_itself = !stop_asked_;
-        if (by_itself || stop_tree()) {
+        const bool stops = by_itself || stop_tree();
+        stop_asked_ = suspending_ = false;  // what comes from here on is a new one
+        if (stops) {
             if (relay_ != nullptr) relay_->pause();
             const bool continued = stop_as_job();
             if (relay_ != nullptr) relay_->resume();
@@ -176,7 +178,6 @@ class RunOf : private Attended {
             if (!stop_is_known_) ask(SIGCONT);
         }
         look_at_.reset();
-        stop_asked_ = suspending_ = false;
     }
 
     // All that runs is in a session without a shell, where the kernel drops a SIGTSTP that nobody catches. So

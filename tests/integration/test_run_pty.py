@@ -251,7 +251,8 @@ class JobControl(PtyTest):
 
     def test_jobs_of_an_inner_shell(self):
         terminal = self.inner()
-        terminal.send('sleep 1000\r')
+        terminal.send("sh -c 'echo be''gun; exec sleep 1000'\r")
+        terminal.expect('\nbegun')
         shell = self.procd.list()[0]['pid']
 
         def foreground_job():
@@ -260,7 +261,7 @@ class JobControl(PtyTest):
             return tpgid != shell and tpgid
         job = wait_until(foreground_job)
         terminal.send('\x1a')
-        terminal.expect(r'\[1\]\+ +Stopped +sleep 1000')
+        terminal.expect(r'\[1\]\+ +Stopped +sh -c')
         terminal.expect('READY> ')
         wait_until(lambda: process_state(job) == 'T')
         terminal.send('bg\r')
@@ -396,8 +397,15 @@ class Bytes(PtyTest):
         wait_until(lambda: process_state(pid) == 'S')
         run.send_signal(signal.SIGTERM)
         self.assertGone(pid)
-        run.send_signal(signal.SIGTERM)
         self.assertEqual(run.wait(20), 143)
+
+    def test_nobody_reads_the_last_output(self):
+        run = self.procd.popen_ctl('run', '-t', 'sh', '-c', 'head -c 100000 /dev/zero; echo $$ > pid; exit 6', cwd=self.dir)
+        wait_until(lambda: read_text(self.path('pid')).endswith('\n'))
+        self.procd.await_state(self.procd.list()[0]['id'])
+        assert_stays(lambda: run.poll() is None, 0.3)
+        run.send_signal(signal.SIGTERM)
+        self.assertEqual(run.wait(20), 6)
 
     def test_stopped_while_output_comes(self):
         run = self.procd.popen_ctl('run', '-t', 'sh', '-c', 'seq 30000; exit 2')
@@ -520,5 +528,6 @@ class InTmux(PtyTest):
         self.keys('C-c')
         wait_until(lambda: self.screen().count('READY>') == 4, 20, self.screen)
         self.keys('exit 7', 'Enter')
+        self.shows('exit\nREADY>')
         self.keys('echo status $?.', 'Enter')
         self.shows('status 7.')

@@ -21,6 +21,8 @@ using procd::client::Deadline;
 constexpr double k_before_stop_seconds = 0.1;
 // And how long procd has to do it.
 constexpr double k_answer_seconds = 2;
+// How long the reader of its last output has, where procctl was asked to end.
+constexpr double k_farewell_seconds = 1;
 // How often it is looked whether the process has stopped by itself; on a terminal only.
 constexpr double k_look_seconds = 0.25;
 
@@ -132,6 +134,7 @@ class RunOf : private Attended {
                     forward(signal, true);
                 break;
             default:
+                if (signal != SIGUSR1 && signal != SIGUSR2) asked_to_end_ = true;
                 // A terminal sends the first two to all that run in it.
                 forward(signal, signal == SIGINT || signal == SIGQUIT);
         }
@@ -198,13 +201,13 @@ class RunOf : private Attended {
 
     // ---- the end
 
-    // What it has written last. Somebody who does not read it can still be given up on.
+    // What it has written last; a reader who does not take it is given up on when procctl is asked to end.
     void drain() {
         if (relay_ == nullptr) return;
         relay_->finish();
         await_reply(
-            nullptr, 0, signals_, Deadline::never(), [](int signal) { return !ends_by_default(signal); },
-            relay_);
+            nullptr, 0, signals_, asked_to_end_ ? Deadline::after(k_farewell_seconds) : Deadline::never(),
+            [](int signal) { return !ends_by_default(signal); }, relay_);
     }
 
     Failure timed_out(const std::string& what) const {
@@ -227,6 +230,7 @@ class RunOf : private Attended {
     std::optional<StopWatch> watch_;
     std::optional<Deadline> look_at_;
     bool stop_asked_ = false;
+    bool asked_to_end_ = false;
     bool stop_is_known_ = false;  // it stopped itself, and nobody minds
     bool suspending_ = false;
 };

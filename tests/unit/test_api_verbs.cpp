@@ -144,7 +144,10 @@ TEST_CASE("descriptors are named by index and land where they are asked for") {
     Desk desk;
     const Peer peer = desk.peer(1);
     const std::vector<core::ResourcePtr> given{descriptor("a"), descriptor("b"), descriptor("unused")};
-    desk.spawn(peer, {{"fds", {1, 0, 1}}, {"terminal", 0}, {"stdio", {{"stdout", {{"fd", 1}}}, {"stderr", "stdout"}}}}, given);
+    desk.spawn(
+        peer,
+        {{"fds", {1, 0, 1}}, {"terminal", 0}, {"stdio", {{"stdout", {{"fd", 1}}}, {"stderr", "stdout"}}}},
+        given);
     const auto spec = desk.host.all<core::Launch>()[0].spec;
     REQUIRE(spec->descriptors.size() == 3);
     CHECK(text(spec->descriptors[0]) == "b");

@@ -72,6 +72,7 @@ struct CreateParams {
     std::optional<ResourceLimits> rlimits;
     std::optional<Stdio> stdio;
     std::optional<std::vector<std::int64_t>> fds;
+    std::optional<std::int64_t> terminal;
     std::optional<std::string> user;
     std::optional<Seconds> grace;
     std::optional<KillMode> kill_mode;
@@ -92,6 +93,8 @@ struct CreateParams {
         field("rlimits", self.rlimits, "resource limits by name; default the caller's");
         field("stdio", self.stdio, "where its standard streams go");
         field("fds", self.fds, "indices of descriptors that land at 3, 4, … in the child");
+        field("terminal", self.terminal,
+              "index of a descriptor of a terminal, which becomes its controlling terminal; default: none");
         field("user", self.user, "the user to run as, by name or uid; root's");
         field("grace", self.grace, "seconds between SIGTERM and SIGKILL; default 10 or procd's --grace");
         field("kill_mode", self.kill_mode,

@@ -54,6 +54,7 @@ struct Options {
     std::vector<std::string> env;
     bool clean_env = false;
     bool unique = false;
+    bool pty = false;  // run
 
     // list, status
     bool all = false;

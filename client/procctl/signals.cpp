@@ -1,7 +1,5 @@
 #include "client/procctl/signals.hpp"
 
-#include <array>
-#include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -32,19 +30,25 @@ std::optional<int> SignalSource::next() {
 
 Waited await_reply(procd::client::Connection* connection, procd::client::Connection::RequestId id,
                    SignalSource& signals, procd::client::Deadline deadline,
-                   const std::function<bool(int)>& on_signal) {
+                   const std::function<bool(int)>& on_signal, Attended* beside) {
+    constexpr std::size_t k_own = 2;
+    std::vector<pollfd> entries;
     while (connection == nullptr || !connection->arrived(id)) {
-        std::array<pollfd, 2> entries{pollfd{signals.fd(), POLLIN, 0},
-                                      pollfd{connection != nullptr ? connection->fd() : -1, POLLIN, 0}};
-        const auto left = deadline.left();
+        entries.assign({pollfd{signals.fd(), POLLIN, 0},
+                        pollfd{connection != nullptr ? connection->fd() : -1, POLLIN, 0}});
+        const auto due = beside != nullptr ? deadline.or_before(beside->prepare(entries)) : deadline;
+        const auto left = due.left();
         const int ready = ::ppoll(entries.data(), entries.size(), left ? &*left : nullptr, nullptr);
-        if (ready == 0) return Waited::timed_out;
         if (ready < 0) continue;
         if (entries[0].revents != 0)
             while (const auto signal = signals.next())
                 if (!on_signal(*signal)) return Waited::stopped;
         // An end of the connection is no news here: whoever receives the reply is told.
         if (entries[1].revents != 0) static_cast<void>(static_cast<bool>(connection->pump()));
+        if (beside != nullptr && !beside->attend(std::span(entries).subspan(k_own))) return Waited::stopped;
+        // Also when there is something to attend to all the time.
+        if (deadline.passed() && (connection == nullptr || !connection->arrived(id)))
+            return Waited::timed_out;
     }
     return Waited::arrived;
 }

@@ -131,6 +131,13 @@ void spawn(App& app, Options& options) {
     flag(app, "-q,--quiet", options.quiet, "No sentence on stderr");
 }
 
+void run(App& app, Options& options) {
+    launch_options(app, options);
+    flag(app, "-t,--pty", options.pty,
+         "Give it a terminal of its own, which it controls: for editors, shells and whatever else asks for "
+         "one");
+}
+
 void session(App& app, Options& options) {
     utf8_text(app, "--name", options.name, "NAME", "For people; shown beside the session");
     flag(app, "--fail-on-leak", options.fail_on_leak,
@@ -247,8 +254,8 @@ constexpr std::array k_table{
               "SEL", k_one, 1, 1, false, scope, nullptr},
     VerbEntry{Verb::run, "run", nullptr,
               "Runs CMD in the foreground: its own streams and signals, its exit status; gone when procctl is.",
-              "procctl run --timeout 60 make test",
-              "CMD", k_command, 1, k_any_number, true, launch_options, nullptr},
+              "procctl run --timeout 60 make test\n  procctl run -t vim notes.txt",
+              "CMD", k_command, 1, k_any_number, true, run, nullptr},
     VerbEntry{Verb::session, "session", nullptr,
               "Runs CMD; what is spawned inside belongs to it. Ends its daemons and waits for the rest after it.",
               "procctl session --fail-on-leak -- ./run-tests",

@@ -112,6 +112,26 @@ std::optional<proto::WireError> fill_identity(Call& call, const proto::CreatePar
     return std::nullopt;
 }
 
+std::optional<proto::WireError> fill_descriptors(Call& call, const proto::CreateParams& params,
+                                                 core::LaunchSpec& spec) {
+    std::optional<proto::WireError> problem;
+    const auto descriptor = [&](std::int64_t index, const std::string& path) -> core::ResourcePtr {
+        auto found =
+            index < 0
+                ? std::variant<core::ResourcePtr, proto::WireError>(bad(path + ": expected an integer ≥ 0"))
+                : descriptor_at(call, static_cast<std::size_t>(index), path);
+        if (auto* error = std::get_if<proto::WireError>(&found)) {
+            problem = std::move(*error);
+            return nullptr;
+        }
+        return std::get<core::ResourcePtr>(found);
+    };
+    if (params.terminal) spec.terminal = descriptor(*params.terminal, "params.terminal");
+    for (std::size_t i = 0; params.fds && !problem && i < params.fds->size(); ++i)
+        spec.descriptors.push_back(descriptor((*params.fds)[i], "params.fds[" + std::to_string(i) + "]"));
+    return problem;
+}
+
 std::optional<proto::WireError> fill_spec(Call& call, const proto::CreateParams& params,
                                           const core::OwnerKey& owner, core::LaunchSpec& spec) {
     if (params.command.empty()) return bad("params.command: is empty");
@@ -125,16 +145,7 @@ std::optional<proto::WireError> fill_spec(Call& call, const proto::CreateParams&
     if (auto problem = fill_identity(call, params, spec)) return problem;
     if (auto problem = fill_limits(call, params, spec)) return problem;
     if (auto problem = fill_stdio(call, params, owner, spec)) return problem;
-    if (!params.fds) return std::nullopt;
-    for (std::size_t i = 0; i < params.fds->size(); ++i) {
-        const std::int64_t index = (*params.fds)[i];
-        const std::string path = "params.fds[" + std::to_string(i) + "]";
-        if (index < 0) return bad(path + ": expected an integer ≥ 0");
-        auto descriptor = descriptor_at(call, static_cast<std::size_t>(index), path);
-        if (auto* error = std::get_if<proto::WireError>(&descriptor)) return std::move(*error);
-        spec.descriptors.push_back(std::get<core::ResourcePtr>(descriptor));
-    }
-    return std::nullopt;
+    return fill_descriptors(call, params, spec);
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ struct LaunchSpec {
     std::array<std::optional<SessionId>, 3>
         streams_of;                        // the session that gave a stream, and lends it to children
     std::vector<ResourcePtr> descriptors;  // land at 3, 4, …
+    ResourcePtr terminal;                  // controls its session; none: nothing does
     Identity identity;
 };
 

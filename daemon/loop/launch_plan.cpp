@@ -105,6 +105,7 @@ std::variant<sys::LaunchPlan, sys::SpawnError> prepare_plan(Children::Launching&
         if (source.problem != 0) return sys::SpawnError{sys::Stage::prepare, source.problem, false};
     }
     for (const core::ResourcePtr& descriptor : spec.descriptors) plan.extra_fds.push_back(fd_of(descriptor));
+    if (spec.terminal) plan.terminal = fd_of(spec.terminal);
     return plan;
 }
 

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 
 #include "daemon/sys/raw_syscall.hpp"
@@ -23,6 +24,18 @@ PROCD_NO_SANITIZE void reset_signals() {
         if (signal == SIGKILL || signal == SIGSTOP) continue;
         raw_syscall(SYS_rt_sigaction, signal, as_argument(defaults), 0, 8);
     }
+}
+
+// Before the descriptors are moved, so by procd's number. Whoever has it as the controlling terminal of
+// another session keeps it (EPERM).
+PROCD_NO_SANITIZE long take_terminal(const ChildPlan& plan) {
+    if (plan.terminal < 0) return 0;
+    // The kernel asks that of all but root, and here the child may still be root: through /dev/tty one may
+    // read what one could not before.
+    const long flags = raw_syscall(SYS_fcntl, plan.terminal, F_GETFL);
+    if (flags < 0) return flags;
+    if ((flags & O_ACCMODE) == O_WRONLY) return -EPERM;
+    return raw_syscall(SYS_ioctl, plan.terminal, TIOCSCTTY, 0);
 }
 
 constexpr long k_every_descriptor = 0xffffffffL;  // close_range(2): last
@@ -137,6 +150,9 @@ PROCD_NO_SANITIZE long run(const ChildPlan& plan) {
     reset_signals();
     if ((result = raw_syscall(SYS_setsid)) < 0) return result;
     raw_syscall(SYS_umask, static_cast<long>(plan.umask));
+
+    progress.stage.store(Stage::terminal);
+    if ((result = take_terminal(plan)) < 0) return result;
 
     progress.stage.store(Stage::descriptors);
     if ((result = take_descriptors(plan)) < 0) return result;

@@ -29,6 +29,7 @@ struct ChildPlan {
     const int* sources = nullptr;  // what becomes descriptor i; below 0: nothing yet
     int* moved = nullptr;          // scratch, as many
     int source_count = 0;          // at least 3
+    int terminal = -1;             // to control its session; below 0: none
     unsigned close_bound = 0;      // no descriptor is this high, for kernels without close_range
     ChildFile files[3];
     bool stderr_is_stdout = false;

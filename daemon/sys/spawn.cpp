@@ -133,6 +133,7 @@ int prepare(const LaunchPlan& plan, LaunchProgress& progress, Prepared& prepared
     child.sources = prepared.sources.data();
     child.moved = prepared.moved.data();
     child.source_count = static_cast<int>(prepared.sources.size());
+    child.terminal = plan.terminal;
     child.close_bound = highest_descriptor();
     child.progress = &progress;
     return 0;
@@ -185,6 +186,8 @@ const char* to_text(Stage stage) {
             return "clone";
         case Stage::session:
             return "session";
+        case Stage::terminal:
+            return "controlling terminal";
         case Stage::descriptors:
             return "descriptors";
         case Stage::limits:

@@ -20,6 +20,7 @@ enum class Stage {
     prepare,      // in procd, before the clone: users, log file, cgroup
     clone,        // clone3 itself
     session,      // setsid
+    terminal,     // the controlling terminal
     descriptors,  // moving the given descriptors to 0, 1, 2, 3, …; closing all others
     limits,       // setrlimit
     groups,       // setgroups
@@ -66,6 +67,7 @@ struct LaunchPlan {
     bool no_new_privs = false;
     std::array<StdioSource, 3> stdio{-1, -1, -1};  // -1 (an int below 0): /dev/null
     std::vector<int> extra_fds;                    // land at 3, 4, … in this order
+    int terminal = -1;   // a terminal, to control the child's session; -1: none does
     int cgroup_fd = -1;  // O_PATH/O_DIRECTORY fd of the cgroup to be born in; -1: procd's own
 };
 

@@ -376,6 +376,12 @@ class Procd:
         if self.exit_expected and status != self.expected_status:
             raise AssertionError(f'procd ended with status {status}, not {self.expected_status}')
 
+    def die(self):
+        """A crash: what is left of it is removed at the end of the test, and not counted."""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
     def check_stopped(self):
         """What must hold once procd has stopped."""
         if self.cgroup:

@@ -147,7 +147,10 @@ TEST_CASE("descriptors are named by index and land where they are asked for") {
     Desk desk;
     const Peer peer = desk.peer(1);
     const std::vector<core::ResourcePtr> given{descriptor("a"), descriptor("b"), descriptor("unused")};
-    desk.spawn(peer, {{"fds", {1, 0, 1}}, {"stdio", {{"stdout", {{"fd", 1}}}, {"stderr", "stdout"}}}}, given);
+    desk.spawn(
+        peer,
+        {{"fds", {1, 0, 1}}, {"terminal", 0}, {"stdio", {{"stdout", {{"fd", 1}}}, {"stderr", "stdout"}}}},
+        given);
     const auto spec = desk.host.all<core::Launch>()[0].spec;
     REQUIRE(spec->descriptors.size() == 3);
     CHECK(text(spec->descriptors[0]) == "b");
@@ -155,6 +158,7 @@ TEST_CASE("descriptors are named by index and land where they are asked for") {
     CHECK(text(spec->descriptors[2]) == "b");
     CHECK(text(std::get<core::ToDescriptor>(spec->stdio[1]).descriptor) == "b");
     CHECK(std::holds_alternative<core::ToStdout>(spec->stdio[2]));
+    CHECK(text(spec->terminal) == "a");
     CHECK(given[2].use_count() == 1);  // nobody holds what nobody named
 }
 
@@ -168,6 +172,8 @@ TEST_CASE("an index out of range is an error, wherever it stands") {
     };
     CHECK(complaint({{"fds", {0, 1}}}) == "params.fds[1]: no descriptor 1 came with the request");
     CHECK(complaint({{"fds", {-1}}}).starts_with("params.fds[0]: "));
+    CHECK(complaint({{"terminal", 1}}) == "params.terminal: no descriptor 1 came with the request");
+    CHECK(complaint({{"terminal", -1}}).starts_with("params.terminal: "));
     CHECK(complaint({{"stdio", {{"stderr", {{"fd", 7}}}}}})
               .starts_with("params.stdio.stderr.fd: no descriptor 7"));
     CHECK(complaint({{"owner", {{"pidfd", 1}}}}).starts_with("params.owner.pidfd: no descriptor 1"));

@@ -44,6 +44,7 @@ TEST_CASE("every message comes back as it was sent") {
     check_round_trip<CreateParams>(
         R"({"command":["x",{"base64":"/w=="}],"name":"n","daemon":true,"owner":{"pid":7},"cwd":"/tmp","env":{"A":"1"},)"
         R"("umask":"077","rlimits":{"core":[0,0]},"stdio":{"stdin":"null","stdout":"log","stderr":"stdout"},"fds":[0,1],)"
+        R"("terminal":2,)"
         R"("user":"alice","grace":1.5,"kill_mode":"main","leftovers":"keep","unique":true})");
     check_round_trip<OneProcess>(R"({"process":"foo"})");
     check_round_trip<ManyProcesses>(R"({"processes":[1,"foo"]})");

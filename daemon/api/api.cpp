@@ -8,18 +8,20 @@
 
 namespace procd::api {
 
-const core::Caller& Call::caller() {
-    if (!caller_) {
-        core::Caller caller;
-        caller.connection = peer.connection;
-        caller.uid = host.self().uid == 0 ? peer.uid : host.self().uid;
-        caller.sees_all = peer.uid == 0;
-        caller.enclosing = host.enclosing(peer.connection);
-        caller.sessions = api.sessions_of(peer.connection);
-        if (const auto around = host.session_around(peer.connection)) caller.sessions.push_back(*around);
-        caller_ = std::move(caller);
-    }
-    return *caller_;
+std::optional<core::Refusal> Call::identify() {
+    core::Caller caller;
+    caller.connection = peer.connection;
+    caller.uid = host.self().uid == 0 ? peer.uid : host.self().uid;
+    caller.sees_all = peer.uid == 0;
+    const auto enclosing = host.enclosing(peer.connection);
+    if (!enclosing) return enclosing.refusal();
+    caller.enclosing = *enclosing;
+    caller.sessions = api.sessions_of(peer.connection);
+    const auto around = host.session_around(peer.connection);
+    if (!around) return around.refusal();
+    if (*around) caller.sessions.push_back(**around);
+    caller_ = std::move(caller);
+    return std::nullopt;
 }
 
 Api::Api(core::Config config, Host& host) : host_(host), core_(config, *this), events_(host) {}
@@ -35,9 +37,17 @@ bool Api::handle(const Peer& peer, const std::string& line, const std::vector<co
     if (unheard && !acts(request.method)) return true;
     // A process whose start is not recorded yet speaks already: it has exec'd, and the record comes in a
     // moment.
-    if (core_.starting() > 0 && host_.runs_in_launch(peer.connection)) {
-        held_by_launch_.insert(peer.connection);
-        return false;
+    if (core_.starting() > 0) {
+        const auto in_launch = host_.runs_in_launch(peer.connection);
+        if (!in_launch) {
+            if (request.id)
+                host_.send(peer.connection, proto::error_line(*request.id, wire_error(in_launch.refusal())));
+            return true;
+        }
+        if (*in_launch) {
+            held_by_launch_.insert(peer.connection);
+            return false;
+        }
     }
     if (starts_.contains(peer.connection) && looks_at_started(request.method)) {
         held_.insert(peer.connection);

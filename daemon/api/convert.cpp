@@ -162,6 +162,7 @@ proto::WireError wire_error(const core::Refusal& refusal) {
         for (const auto& one : refusal.missing)
             std::visit([&](const auto& value) { missing.push_back(value); }, one);
     }
+    if (refusal.error != 0) error.details["errno"] = refusal.error;
     return error;
 }
 
@@ -202,9 +203,10 @@ std::variant<core::OwnerKey, proto::WireError> owner_key(Call& call, const proto
         }
         case Kind::pid: {
             const auto watched = call.host.watch_pid(owner.number);
-            if (!watched) return nobody;
-            call.watched.push_back(watched->number);
-            return core::OwnerKey{core::OwnerKind::pid, watched->number};
+            if (!watched) return wire_error(watched.refusal());
+            if (!*watched) return nobody;
+            call.watched.push_back((*watched)->number);
+            return core::OwnerKey{core::OwnerKind::pid, (*watched)->number};
         }
         case Kind::pidfd:
             break;
@@ -214,9 +216,10 @@ std::variant<core::OwnerKey, proto::WireError> owner_key(Call& call, const proto
         return refuse(proto::ErrorKind::bad_request, std::string(path) + ".pidfd: no descriptor " +
                                                          std::to_string(index) + " came with the request");
     const auto watched = call.host.watch_pidfd(call.descriptors[index]);
-    if (!watched) return nobody;
-    call.watched.push_back(watched->number);
-    return core::OwnerKey{core::OwnerKind::pid, watched->number};
+    if (!watched) return wire_error(watched.refusal());
+    if (!*watched) return nobody;
+    call.watched.push_back((*watched)->number);
+    return core::OwnerKey{core::OwnerKind::pid, (*watched)->number};
 }
 
 namespace {

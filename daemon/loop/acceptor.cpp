@@ -29,7 +29,8 @@ Acceptor::Acceptor(asio::io_context& io, sys::Listener listener, OnConnection on
 }
 
 void Acceptor::listen() {
-    incoming_ = std::make_unique<Readiness>(io_, sys::duplicate(listener_.fd()));
+    auto copy = sys::duplicate(listener_.fd());
+    incoming_ = std::make_unique<Readiness>(io_, copy ? std::move(*copy) : UniqueFd());
     incoming_->on_readable([this] { accept_some(); });
 }
 

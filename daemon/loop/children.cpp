@@ -163,11 +163,10 @@ void Children::refresh(core::ProcessId id) {
     tell_(core::MainExited{id, core_exit(*exit)});
 }
 
-core::ResourcePtr Children::sentinel(core::ProcessId id) {
+Result<UniqueFd> Children::sentinel(core::ProcessId id) {
     const auto found = children_.find(id);
     const bool lives = found != children_.end() && found->second->pidfd;
-    UniqueFd fd = lives ? sys::duplicate(found->second->pidfd->fd()) : sys::readable_for_ever();
-    return fd ? hold(std::move(fd)) : nullptr;
+    return lives ? sys::duplicate(found->second->pidfd->fd()) : sys::readable_for_ever();
 }
 
 bool Children::is_main(pid_t pid) const {

@@ -26,8 +26,8 @@ class PidWatches {
     PidWatches(asio::io_context& io, OnEnd on_end) : io_(io), on_end_(std::move(on_end)) {}
 
     // None: there is no such process, or it has ended.
-    std::optional<api::Watched> watch(pid_t pid);
-    std::optional<api::Watched> watch(UniqueFd pidfd);
+    core::Outcome<std::optional<api::Watched>> watch(pid_t pid);
+    core::Outcome<std::optional<api::Watched>> watch(UniqueFd pidfd);
     // Its end need not be noticed any more; the number stays its own while it lives.
     void rest(std::uint64_t number);
 
@@ -59,7 +59,7 @@ OwnNamespaces own_namespaces();
 
 // Who a child of this caller would be; or why a procd of root's starts nothing for it: what is confined in
 // namespaces or by seccomp would get out that way.
-std::variant<core::Identity, std::string> identity_of(const sys::Peer& peer, const OwnNamespaces& own,
-                                                      bool allow_confined);
+core::Outcome<core::Identity> identity_of(const sys::Peer& peer, const OwnNamespaces& own,
+                                          bool allow_confined);
 
 }  // namespace procd::loop

@@ -51,19 +51,19 @@ class Runtime final : public api::Host {
     core::Now now() const override;
     const api::Self& self() const override { return self_; }
     core::OwnerFacts peer(core::ConnectionId connection) override;
-    std::optional<core::ProcessId> enclosing(core::ConnectionId connection) override;
-    std::optional<core::SessionId> session_around(core::ConnectionId connection) override;
-    bool watch_peer(core::ConnectionId connection) override;
-    std::variant<core::Identity, std::string> identity(core::ConnectionId connection) override;
-    std::vector<core::ResourceLimit> limits(core::ConnectionId connection) override;
+    core::Outcome<std::optional<core::ProcessId>> enclosing(core::ConnectionId connection) override;
+    core::Outcome<std::optional<core::SessionId>> session_around(core::ConnectionId connection) override;
+    core::Outcome<bool> watch_peer(core::ConnectionId connection) override;
+    core::Outcome<core::Identity> identity(core::ConnectionId connection) override;
+    core::Outcome<std::vector<core::ResourceLimit>> limits(core::ConnectionId connection) override;
     std::optional<core::Identity> user(const std::string& name) override;
-    std::optional<api::Watched> watch_pid(std::int64_t pid) override;
-    std::optional<api::Watched> watch_pidfd(const core::ResourcePtr& pidfd) override;
+    core::Outcome<std::optional<api::Watched>> watch_pid(std::int64_t pid) override;
+    core::Outcome<std::optional<api::Watched>> watch_pidfd(const core::ResourcePtr& pidfd) override;
     void rest_watch(std::uint64_t number) override { watches_.rest(number); }
-    bool runs_in_launch(core::ConnectionId connection) override;
-    bool is_pidfd(const core::ResourcePtr& descriptor) const override;
+    core::Outcome<bool> runs_in_launch(core::ConnectionId connection) override;
+    core::Outcome<bool> is_pidfd(const core::ResourcePtr& descriptor) const override;
     void refresh(core::ProcessId process) override { children_.refresh(process); }
-    core::ResourcePtr sentinel(core::ProcessId process) override { return children_.sentinel(process); }
+    core::Outcome<core::ResourcePtr> sentinel(core::ProcessId process) override;
     void send(core::ConnectionId connection, std::string line, core::ResourcePtr descriptor) override;
     bool send_event(core::ConnectionId connection, const std::string& line) override;
     void resume(core::ConnectionId connection) override;

@@ -257,21 +257,25 @@ void CgroupContainment::remove_doomed() {
     }
 }
 
-std::optional<TreeId> CgroupContainment::tree_of(pid_t pid) {
-    std::optional<ProcessStat> stat = read_stat(pid);
+Result<std::optional<TreeId>> CgroupContainment::tree_of(pid_t pid) {
+    auto stat = read_stat(pid);
     const pid_t self = ::getpid();
     for (int i = 0; stat && i < k_max_ancestors && stat->pid > 1 && stat->pid != self; ++i) {
-        if (const auto path = cgroup_of(stat->pid)) {
+        const auto path = cgroup_of(stat->pid);
+        if (!path && path.error().is_shortage()) return path.error();
+        if (path) {
             if (const auto id = tree_of_group(*path)) return id;
         }
         const ProcessKey key{stat->pid, stat->start_time};
         for (const auto& [id, tree] : trees_) {
-            if (std::find(tree.escaped.begin(), tree.escaped.end(), key) != tree.escaped.end()) return id;
+            if (std::find(tree.escaped.begin(), tree.escaped.end(), key) != tree.escaped.end())
+                return std::optional(id);
         }
         if (const auto id = tree_of_session(stat->session)) return id;
         stat = read_stat(stat->ppid);
     }
-    return std::nullopt;
+    if (!stat && stat.error().is_shortage()) return stat.error();
+    return std::optional<TreeId>();
 }
 
 std::vector<pid_t> CgroupContainment::strays() {

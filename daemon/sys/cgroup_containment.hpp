@@ -31,7 +31,7 @@ class CgroupContainment : public Containment {
     std::size_t count_rest(TreeId id) override;
     UniqueFd empty_watch(TreeId id) override;
     void remove(TreeId id) override;
-    std::optional<TreeId> tree_of(pid_t pid) override;
+    Result<std::optional<TreeId>> tree_of(pid_t pid) override;
     std::vector<pid_t> strays() override;
     std::size_t kill_strays() override;
 

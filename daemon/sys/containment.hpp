@@ -60,7 +60,8 @@ class Containment {
     virtual void remove(TreeId id) = 0;
 
     // The tree that a process belongs to by kernel facts (its cgroup, else its ancestry and session), if any.
-    virtual std::optional<TreeId> tree_of(pid_t pid) = 0;
+    // A shortage (SysError::is_shortage) is an error: it says nothing about the process.
+    virtual Result<std::optional<TreeId>> tree_of(pid_t pid) = 0;
     // Living processes that procd adopted and that belong to no tree known: listed, and ended when procd
     // stops.
     virtual std::vector<pid_t> strays() = 0;

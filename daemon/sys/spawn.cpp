@@ -171,7 +171,7 @@ void reap_failed(const UniqueFd& pidfd) {
 
 // The caller of a vfork wakes when the child leaves the shared memory: at its exec or in its exit. Both look
 // the same from here; a process that is exiting and has never exec'd tells them apart.
-bool died_before_exec(const std::optional<ProcessStat>& stat) {
+bool died_before_exec(const Result<ProcessStat>& stat) {
     return stat && stat->is_exiting() && stat->never_execed();
 }
 

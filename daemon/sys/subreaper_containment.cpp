@@ -185,14 +185,15 @@ std::optional<TreeId> SubreaperContainment::known_owner(const ProcessStat& proce
     return std::nullopt;
 }
 
-std::optional<TreeId> SubreaperContainment::tree_of(pid_t pid) {
+Result<std::optional<TreeId>> SubreaperContainment::tree_of(pid_t pid) {
     const pid_t self = ::getpid();
     auto stat = read_stat(pid);
     for (int i = 0; stat && i < k_max_ancestors && stat->pid > 1 && stat->pid != self; ++i) {
         if (const auto id = known_owner(*stat)) return id;
         stat = read_stat(stat->ppid);
     }
-    return std::nullopt;
+    if (!stat && stat.error().is_shortage()) return stat.error();
+    return std::optional<TreeId>();
 }
 
 std::vector<pid_t> SubreaperContainment::strays() {

@@ -154,9 +154,11 @@ void SubreaperContainment::attribute_by_environment(const Processes& processes, 
 
 std::optional<TreeId> SubreaperContainment::only_candidate(const ProcessStat& process) const {
     const auto uid = effective_uid_of(process.pid);
+    if (!uid) return std::nullopt;
     std::optional<TreeId> candidate;
     for (const auto& [id, tree] : trees_) {
-        if (tree.main.pid == 0 || tree.main.start_time > process.start_time || tree.main.uid != uid) continue;
+        if (tree.main.pid == 0 || tree.main.start_time > process.start_time || tree.main.uid != *uid)
+            continue;
         if (candidate) return std::nullopt;
         candidate = id;
     }

@@ -15,7 +15,7 @@ TEST_CASE("by parentage, as long as it leads to the main") {
     trees.start_tree(1, {"sh", "-c", "env -i setsid " + helper("linger") + " & wait"}, false);
     const pid_t child = trees.line_pid();
     CHECK(trees->count_rest(1) == 1);
-    CHECK(trees->tree_of(child) == 1);
+    CHECK(*trees->tree_of(child) == 1);
 }
 
 TEST_CASE("by the main's session, also after the main's end") {
@@ -26,7 +26,7 @@ TEST_CASE("by the main's session, also after the main's end") {
     trees.line();
     trees.end_main(1, main);
     CHECK(trees->count_rest(1) == 1);
-    CHECK(trees->tree_of(child) == 1);
+    CHECK(*trees->tree_of(child) == 1);
     CHECK(trees->count_rest(2) == 0);
     CHECK(is_running(other.pid()));
     trees->kill_tree(1);
@@ -42,7 +42,7 @@ TEST_CASE("by the environment, where parentage and session are lost") {
     main.wait();
     trees->main_reaped(1);
     CHECK(trees->count_rest(1) == 1);
-    CHECK(trees->tree_of(grandchild) == 1);
+    CHECK(*trees->tree_of(grandchild) == 1);
     trees->kill_tree(1);
     CHECK(trees.comes_to(1, 0));
 }
@@ -76,7 +76,7 @@ TEST_CASE("who was seen once is remembered, with what it starts") {
     CHECK(trees->count_rest(1) == 2);
     trees.end_main(1, main);
     CHECK(trees->count_rest(1) == 2);
-    CHECK(trees->tree_of(below) == 1);
+    CHECK(*trees->tree_of(below) == 1);
     CHECK(trees->strays().empty());
     trees->kill_tree(1);
     CHECK(trees.comes_to(1, 0));
@@ -95,7 +95,7 @@ TEST_CASE("an orphan that only one tree can have left is that tree's") {
     trees.line();
     CHECK(trees->count_rest(1) == 1);
     CHECK(trees->count_rest(2) == 0);
-    CHECK(trees->tree_of(orphan) == 1);
+    CHECK(*trees->tree_of(orphan) == 1);
     trees->kill_tree(1);
     CHECK(trees.comes_to(1, 0));
 }

@@ -241,7 +241,7 @@ TEST_CASE("rename, close, sentinel and status") {
     const int sentinel = desk.send(peer, "sentinel", {{"process", 1}});
     CHECK(desk.answer(sentinel)["result"] == Json{{"fd", 0}});
     CHECK(text(desk.host.sent.back().descriptor) == "sentinel of 1");
-    desk.host.out_of_descriptors = true;
+    desk.host.no_pidfd_to_be_had = true;
     CHECK(desk.refusal(peer, "sentinel", {{"process", 1}}) == "limit");
     desk.ask(peer, "status", {{"process", 1}});
     CHECK(desk.host.refreshed == std::vector<core::ProcessId>{1});

@@ -46,7 +46,9 @@ class Containment {
     // main_only signals the main alone.
     // resume: SIGCONT to all of them after that, since a stopped process takes the signal only when it goes
     // on.
-    virtual void signal_tree(TreeId id, int signal, bool main_only, bool resume = false) = 0;
+    // sender: only those whom kill(2) would let this user signal; none: all.
+    virtual void signal_tree(TreeId id, int signal, bool main_only, bool resume = false,
+                             std::optional<uid_t> sender = std::nullopt) = 0;
     // cgroup.kill, and SIGKILL to the main by pidfd; under subreaper SIGKILL to all found, in passes.
     virtual void kill_tree(TreeId id) = 0;
     // How many live (not zombie) members besides the main. 0 after main_reaped: the tree is empty. Includes

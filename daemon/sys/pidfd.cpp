@@ -52,13 +52,20 @@ Result<void> send_signal(int pidfd, int signal) {
     return {};
 }
 
-bool signal_process(pid_t pid, std::uint64_t start, int signal) {
+bool is_let(std::optional<uid_t> sender, pid_t pid) {
+    if (!sender) return true;
+    const auto may = may_signal(pid, *sender);
+    return may && *may;
+}
+
+bool signal_process(pid_t pid, std::uint64_t start, int signal, std::optional<uid_t> sender) {
     const auto pidfd = open_pidfd(pid);
     if (!pidfd) return false;
     if (start != 0) {
         const auto found = start_time(pid);
         if (!found || *found != start) return false;
     }
+    if (!is_let(sender, pid)) return false;
     return static_cast<bool>(send_signal(pidfd->get(), signal));
 }
 

@@ -14,9 +14,12 @@ namespace procd::sys {
 Result<UniqueFd> open_pidfd(pid_t pid);
 // SysError with ESRCH where the process is gone.
 Result<void> send_signal(int pidfd, int signal);
-// Signals the process that had this pid and this start time (0: any), and no other. False: it is gone, or it
-// may not be.
-bool signal_process(pid_t pid, std::uint64_t start_time, int signal);
+// Signals the process that had this pid and this start time (0: any), and no other. sender: only if kill(2)
+// would let this user. False: it is gone, or it may not be.
+bool signal_process(pid_t pid, std::uint64_t start_time, int signal,
+                    std::optional<uid_t> sender = std::nullopt);
+// Whether that user may, or nobody is asked.
+bool is_let(std::optional<uid_t> sender, pid_t pid);
 
 // How a process ended.
 struct Exit {

@@ -212,18 +212,29 @@ bool is_owned_by(pid_t pid, uid_t uid) {
     return ::stat(("/proc/" + std::to_string(pid)).c_str(), &status) == 0 && status.st_uid == uid;
 }
 
-Result<uid_t> effective_uid_of(pid_t pid) {
+Result<Uids> uids_of(pid_t pid) {
     const auto text = read_kernel_file(proc_path(pid, "status"));
     if (!text) return text.error();
-    const auto ids = field(*text, "Uid");
-    if (!ids) return unreadable(pid, "status");
-    // real, effective, saved, file system
-    const std::size_t second = ids->find('\t');
-    if (second == std::string_view::npos) return unreadable(pid, "status");
-    std::string_view word = ids->substr(second + 1);
-    uid_t uid = 0;
-    if (!to_number(word.substr(0, word.find('\t')), uid)) return unreadable(pid, "status");
-    return uid;
+    std::string_view rest = field(*text, "Uid").value_or("");
+    uid_t ids[3] = {};
+    for (uid_t& id : ids) {
+        const std::size_t end = std::min(rest.find('\t'), rest.size());
+        if (!to_number(rest.substr(0, end), id)) return unreadable(pid, "status");
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    return Uids{ids[0], ids[1], ids[2]};
+}
+
+Result<uid_t> effective_uid_of(pid_t pid) {
+    const auto ids = uids_of(pid);
+    if (!ids) return ids.error();
+    return ids->effective;
+}
+
+Result<bool> may_signal(pid_t pid, uid_t uid) {
+    const auto ids = uids_of(pid);
+    if (!ids) return ids.error();
+    return ids->real == uid || ids->saved == uid;
 }
 
 Result<Restrictions> restrictions_of(pid_t pid) {

@@ -48,7 +48,13 @@ bool thread_is_childless();
 std::optional<std::string> environment_value(pid_t pid, std::string_view name);
 // The process's cgroup in the unified hierarchy ("0::" of /proc/PID/cgroup).
 Result<std::string> cgroup_of(pid_t pid);
+struct Uids {
+    uid_t real, effective, saved;
+};
+Result<Uids> uids_of(pid_t pid);
 Result<uid_t> effective_uid_of(pid_t pid);
+// Whether kill(2) would let this (unprivileged) user signal the process.
+Result<bool> may_signal(pid_t pid, uid_t uid);
 // Whether /proc/PID belongs to the user: then the process runs as nobody else, and the kernel would let that
 // user look into it.
 bool is_owned_by(pid_t pid, uid_t uid);

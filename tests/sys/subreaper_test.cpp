@@ -1,4 +1,6 @@
 // How the sweep tells whose a process is.
+#include <algorithm>
+#include <signal.h>
 #include <unistd.h>
 
 #include <doctest/doctest.h>
@@ -119,4 +121,54 @@ TEST_CASE("what it can promise is said in plain words") {
     CHECK(trees->description().find("escape") != std::string::npos);
     CHECK_FALSE(trees->open_group(5, "x")->get() >= 0);
     CHECK_FALSE(trees->empty_watch(5));
+}
+
+TEST_CASE("an environment speaks for trees of its own user alone") {
+    if (!is_root()) return;
+    for (const char* kind : {"subreaper", "cgroup"}) {
+        CAPTURE(kind);
+        Trees trees(kind);
+        if (!trees) continue;
+        // So that a stray can be of either.
+        for (const TreeId id : {1, 2}) {
+            trees.start_tree(id, {helper("linger")});
+            trees.line();
+        }
+        for (const uid_t uid : {uid_t{65534}, uid_t{0}}) {
+            Pipe pipe;
+            LaunchPlan plan = plan_for({"sh", "-c", "setsid sleep 1000 >/dev/null & echo $!"});
+            plan.env = {"PATH=/usr/bin:/bin", "PROCD_ID=1", "PROCD_SOCKET=" + trees.socket()};
+            plan.become = Credentials{uid, uid, {}};
+            plan.stdio[1] = pipe.write_end.get();
+            start(plan).wait();
+            const pid_t pid = std::stoi(read_line(pipe.read_end.get()));
+            CAPTURE(uid);
+            CHECK(eventually([&] { return trees->count_rest(1) == (uid == 0 ? 1 : 0); }));
+            const auto strays = trees->strays();
+            CHECK((std::find(strays.begin(), strays.end(), pid) != strays.end()) == (uid != 0));
+        }
+        trees->kill_tree(1);
+    }
+}
+
+TEST_CASE("who may not be signalled by kill(2) is passed over, and ended all the same") {
+    if (!is_root()) return;
+    for (const char* kind : {"subreaper", "cgroup"}) {
+        CAPTURE(kind);
+        Trees trees(kind);
+        if (!trees) continue;
+        Child& main = trees.start_tree(
+            1, {"sh", "-c", "setpriv --reuid=65534 --clear-groups sleep 1000 & echo $!; exec sleep 1000"});
+        const pid_t other = trees.line_pid();
+        REQUIRE(eventually([&] { return uids_of(other)->real == 65534; }));
+        CHECK(*may_signal(other, 65534));
+        CHECK_FALSE(*may_signal(main.pid(), 65534));
+        trees->signal_tree(1, SIGTERM, true, false, uid_t{65534});
+        CHECK(is_running(main.pid()));
+        trees->signal_tree(1, SIGTERM, false, false, uid_t{65534});
+        CHECK(eventually([&] { return !is_running(other); }));
+        CHECK(is_running(main.pid()));
+        trees->signal_tree(1, SIGTERM, false, false);
+        CHECK(eventually([&] { return has_exited(main.pidfd()); }));
+    }
 }

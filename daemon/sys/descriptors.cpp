@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <poll.h>
 #include <string>
 #include <sys/eventfd.h>
 
@@ -17,6 +18,12 @@ Result<UniqueFd> readable_for_ever() {
     UniqueFd event(::eventfd(1, EFD_CLOEXEC));
     if (!event) return SysError{"eventfd", "", errno};
     return event;
+}
+
+bool is_ready(int fd, Ready what) {
+    const short events = what == Ready::to_read ? POLLIN : what == Ready::to_write ? POLLOUT : POLLPRI;
+    pollfd poller{fd, events, 0};
+    return ::poll(&poller, 1, 0) == 1;
 }
 
 UniqueFd placeholder() {

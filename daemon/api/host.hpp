@@ -61,12 +61,17 @@ class Host {
     // Looks whether the main has ended this very moment, and tells MainExited if so: whoever saw its sentinel
     // readable finds the exit code.
     virtual void refresh(core::ProcessId process) = 0;
-    // Nothing belongs to a watched process (any more): its end need not be told.
-    virtual void rest_watch(std::uint64_t number) = 0;
+    // Nothing belongs to a watched process (any more): its end need not be told. forget: nor is it known to
+    // the core any more.
+    virtual void rest_watch(std::uint64_t number, bool forget) = 0;
+    // Whether kill(2) would let this user signal the process's main, as that runs now. True where there is
+    // none.
+    virtual core::Outcome<bool> may_signal(core::ProcessId process, core::UserId uid) = 0;
     // Whether the peer is, or descends from, a child that is being started.
     virtual core::Outcome<bool> runs_in_launch(core::ConnectionId connection) = 0;
-    // A descriptor that is readable once the process's main has ended, and stays so.
-    virtual core::Outcome<core::ResourcePtr> sentinel(core::ProcessId process) = 0;
+    // A descriptor that is readable once the process's main has ended, and stays so; for this connection.
+    virtual core::Outcome<core::ResourcePtr> sentinel(core::ConnectionId connection,
+                                                      core::ProcessId process) = 0;
 
     // ---- answers ----
     virtual void send(core::ConnectionId connection, std::string line,

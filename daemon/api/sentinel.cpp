@@ -9,7 +9,7 @@ AnswerTo<proto::Sentinel> sentinel(Call& call, const proto::OneProcess& params) 
     const core::Process* process = call.core.find(std::get<core::ProcessId>(id));
     if (process->state() == core::State::initial)
         return refuse(proto::ErrorKind::not_started, "process not started");
-    auto sentinel = call.host.sentinel(process->id);
+    auto sentinel = call.host.sentinel(call.peer.connection, process->id);
     if (!sentinel) return wire_error(sentinel.refusal());
     call.reply_descriptor = std::move(*sentinel);
     return proto::SentinelResult{0};

@@ -17,11 +17,6 @@ core::Outcome<std::optional<api::Watched>> nobody_there(const SysError& error) {
     return std::optional<api::Watched>();
 }
 
-bool still_is(pid_t pid, std::uint64_t start_time) {
-    const auto now = sys::start_time(pid);
-    return now ? *now == start_time : now.error().is_shortage();
-}
-
 core::Refusal not_permitted(std::string why) {
     return {core::RefusalKind::not_permitted, std::move(why), {}, {}};
 }
@@ -49,7 +44,6 @@ core::Outcome<std::optional<api::Watched>> PidWatches::watch(UniqueFd pidfd) {
     // Only now: what was read is this process's, if it still lives.
     if (sys::has_exited(pidfd.get())) return std::optional<api::Watched>();
     const Identity identity{*pid, stat->start_time};
-    forget_dead();
     const auto [known, is_new] = by_identity_.try_emplace(identity, next_);
     if (is_new) ++next_;
     const std::uint64_t number = known->second;
@@ -58,26 +52,22 @@ core::Outcome<std::optional<api::Watched>> PidWatches::watch(UniqueFd pidfd) {
     entry.watched = api::Watched{number, {*pid, stat->comm}, *uid};
     if (!entry.pidfd) {
         entry.pidfd = std::make_unique<Readiness>(io_, std::move(pidfd));
+        if (const auto problem = entry.pidfd->problem()) {
+            rest(number, is_new);
+            return refuse_for_shortage(*problem);
+        }
         entry.pidfd->on_readable([this, number] { ended(number); });
     }
     return std::optional(entry.watched);
 }
 
-void PidWatches::rest(std::uint64_t number) {
-    if (const auto found = entries_.find(number); found != entries_.end()) found->second.pidfd.reset();
-}
-
-// Resting ones are nobody's business until there are many.
-void PidWatches::forget_dead() {
-    constexpr std::size_t k_many = 64;
-    if (entries_.size() < look_again_at_) return;
-    for (auto entry = entries_.begin(); entry != entries_.end();) {
-        const auto& [number, watched] = *entry;
-        const bool dead = !watched.pidfd && !still_is(watched.identity.first, watched.identity.second);
-        if (dead) by_identity_.erase(watched.identity);
-        entry = dead ? entries_.erase(entry) : std::next(entry);
-    }
-    look_again_at_ = std::max(k_many, entries_.size() * 2);
+void PidWatches::rest(std::uint64_t number, bool forget) {
+    const auto found = entries_.find(number);
+    if (found == entries_.end()) return;
+    found->second.pidfd.reset();
+    if (!forget) return;
+    by_identity_.erase(found->second.identity);
+    entries_.erase(found);
 }
 
 void PidWatches::ended(std::uint64_t number) {

@@ -32,6 +32,14 @@ core::Outcome<std::optional<core::ProcessId>> Runtime::enclosing(core::Connectio
     return id && api_.core().find(*id) ? id : std::nullopt;
 }
 
+core::Outcome<bool> Runtime::may_signal(core::ProcessId process, core::UserId uid) {
+    const core::Process* const record = api_.core().find(process);
+    if (!record || !record->alive()) return true;
+    const auto may = sys::may_signal(static_cast<pid_t>(record->pid), uid);
+    if (!may && may.error().is_shortage()) return refuse_for_shortage(may.error());
+    return !may || *may;
+}
+
 core::Outcome<bool> Runtime::runs_in_launch(core::ConnectionId connection) {
     const Client* const from = client(connection);
     // What it runs in does not change any more once that was found.
@@ -49,13 +57,21 @@ core::Outcome<bool> Runtime::runs_in_launch(core::ConnectionId connection) {
     return false;
 }
 
+std::optional<core::SessionId> Runtime::newest_session_of(pid_t pid) {
+    std::optional<core::SessionId> newest;
+    const auto connections = connections_by_pid_.find(pid);
+    if (connections == connections_by_pid_.end()) return newest;
+    for (const core::ConnectionId connection : connections->second) {
+        const auto& held = api_.core().sessions_held_by(connection);
+        if (!held.empty() && (!newest || *newest < *held.rbegin())) newest = *held.rbegin();
+    }
+    return newest;
+}
+
 core::Outcome<std::optional<core::SessionId>> Runtime::session_around(core::ConnectionId connection) {
     const Client* const from = client(connection);
     const std::optional<core::SessionId> none;
-    if (!from || api_.core().sessions().empty()) return none;
-    std::map<pid_t, core::SessionId> holders;
-    for (const auto& [id, session] : api_.core().sessions())
-        if (const Client* const holder = client(session.holder)) holders[holder->connection->peer().pid] = id;
+    if (!from || !api_.core().has_sessions()) return none;
     constexpr int k_deepest = 1000;
     pid_t pid = from->connection->peer().pid;
     for (int depth = 0; pid > 1 && depth < k_deepest; ++depth) {
@@ -63,8 +79,7 @@ core::Outcome<std::optional<core::SessionId>> Runtime::session_around(core::Conn
         if (!stat && stat.error().is_shortage()) return refuse_for_shortage(stat.error());
         if (!stat) break;
         pid = stat->ppid;
-        if (const auto holder = holders.find(pid); holder != holders.end())
-            return std::optional(holder->second);
+        if (const auto session = newest_session_of(pid)) return session;
     }
     return none;
 }
@@ -149,10 +164,13 @@ core::Outcome<bool> Runtime::is_pidfd(const core::ResourcePtr& descriptor) const
     return is_pidfd && *is_pidfd;
 }
 
-core::Outcome<core::ResourcePtr> Runtime::sentinel(core::ProcessId process) {
+core::Outcome<core::ResourcePtr> Runtime::sentinel(core::ConnectionId connection, core::ProcessId process) {
+    const Client* const to = client(connection);
+    const auto count = descriptors_of(to ? to->connection->peer().uid : self_.uid);
+    if (!count->has_room(1)) return core::Refusal{core::RefusalKind::limit, count->problem(), {}, {}};
     auto fd = children_.sentinel(process);
     if (!fd) return refuse_for_shortage(fd.error());
-    return hold(std::move(*fd));
+    return hold(std::move(*fd), count);
 }
 
 core::Outcome<std::optional<api::Watched>> Runtime::watch_pidfd(const core::ResourcePtr& pidfd) {

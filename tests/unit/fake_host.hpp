@@ -71,12 +71,17 @@ class FakeHost final : public Host {
         return text(resource).find_first_not_of("0123456789") == std::string::npos;
     }
     void refresh(core::ProcessId process) override { refreshed.push_back(process); }
-    void rest_watch(std::uint64_t number) override { rested.push_back(number); }
+    void rest_watch(std::uint64_t number, bool forget) override {
+        (forget ? forgotten : rested).push_back(number);
+    }
+    core::Outcome<bool> may_signal(core::ProcessId process, core::UserId) override {
+        return !became_another.contains(process);
+    }
     core::Outcome<bool> runs_in_launch(core::ConnectionId connection) override {
         if (out_of_descriptors) return shortage();
         return in_launch.contains(connection);
     }
-    core::Outcome<core::ResourcePtr> sentinel(core::ProcessId process) override {
+    core::Outcome<core::ResourcePtr> sentinel(core::ConnectionId, core::ProcessId process) override {
         if (no_pidfd_to_be_had) return shortage();
         return descriptor("sentinel of " + std::to_string(process));
     }
@@ -125,7 +130,8 @@ class FakeHost final : public Host {
     core::Actions performed;
     std::vector<std::string> order, logged;
     std::vector<core::ProcessId> refreshed;
-    std::vector<std::uint64_t> rested;
+    std::vector<std::uint64_t> rested, forgotten;
+    std::set<core::ProcessId> became_another;
     std::vector<core::ConnectionId> resumed;
 
   private:

@@ -22,6 +22,7 @@ namespace {
 
 constexpr auto k_farewell = std::chrono::seconds(1);  // for the last answers to be read, and for strays to go
 constexpr auto k_again = std::chrono::milliseconds(100);  // after an action for which there was no memory
+constexpr int k_tries = 50;                               // then the others are worth more
 constexpr auto k_stray_pause = std::chrono::milliseconds(5);
 
 api::Self describe_self(const RuntimeConfig& config, const sys::Containment& containment) {
@@ -95,11 +96,12 @@ void Runtime::perform(core::Actions actions) {
     for (core::Action& action : actions) actions_.push_back(std::move(action));
     if (std::exchange(performing_, true)) return;
     while (!actions_.empty()) {
-        if (!guarded([this] { carry_out(core::Action(actions_.front())); })) {
-            // It, and what was decided after it, is tried again: nothing that was decided is left undone.
+        // It, and what was decided after it, is tried again: no memory for a moment leaves nothing undone.
+        if (!guarded([this] { carry_out(actions_.front()); }) && ++tries_ < k_tries) {
             again_.set(now().mono + k_again, [this] { perform({}); });
             break;
         }
+        tries_ = 0;
         actions_.pop_front();
     }
     performing_ = false;

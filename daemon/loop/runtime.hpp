@@ -112,6 +112,7 @@ class Runtime final : public api::Host {
     core::ConnectionId next_connection_ = 1;
     std::deque<core::Action> actions_;
     bool performing_ = false;
+    int tries_ = 0;  // of the first action
     Readiness signals_;
     Alarm deadline_;
     Alarm farewell_;

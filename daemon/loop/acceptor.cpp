@@ -90,6 +90,8 @@ void Acceptor::watch_place() {
 // A new watch starts with nothing to read. It is made before the last look, so that no removal falls between
 // the two.
 void Acceptor::check_place() {
+    // Closed at the end: that can take the kernel a while, and there may be nobody to be found at the path.
+    const std::unique_ptr<Readiness> before = std::move(place_);
     watch_place();
     while (!listening_ || !listener_.in_place()) {
         const auto taken = take_place();

@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 
-from harness import PYTHON, ProcdTest, Watched, as_root, lives, wait_for_file, wait_until
+from harness import PYTHON, ProcdTest, Watched, as_root, lives, read_text, wait_for_file, wait_until
 from test_child_environment import REPORT
 
 NOBODY = 65534
@@ -187,7 +187,7 @@ s.sendall(b'{{"id":1,"method":"spawn","params":{{"command":["/bin/true"],"user":
         os.chmod(become_root, 0o4755)
         identity = self.spawned_as(NOBODY, '--', become_root, '--reuid=0', '--clear-groups', 'sleep', '1000')
         pid = self.procd.status(identity)['pid']
-        wait_until(lambda: os.stat(f'/proc/{pid}').st_uid == 0)
+        wait_until(lambda: read_text(f'/proc/{pid}/comm') == 'sleep\n')
         for verb in (['signal', identity, 'USR1'], ['interrupt', identity]):
             outcome = self.ctl_as(NOBODY, verb[0], '--json', *verb[1:])
             self.assertCode(outcome, 1)

@@ -1,5 +1,6 @@
 #include "base/result.hpp"
 
+#include <cerrno>
 #include <system_error>
 
 namespace procd {
@@ -9,6 +10,10 @@ std::string SysError::message() const {
     if (!subject.empty()) text += " " + subject;
     if (error != 0) text += ": " + std::generic_category().message(error);
     return text;
+}
+
+bool SysError::is_shortage() const {
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == ENOSPC;
 }
 
 }  // namespace procd

@@ -15,6 +15,9 @@ struct SysError {
     int error = 0;
 
     std::string message() const;
+    // Nothing is wrong with the subject: procd, the user or the machine has no descriptor, memory or room
+    // left.
+    bool is_shortage() const;
 };
 
 // A value or the SysError that kept it from being. (g++ 12 has no std::expected.)

@@ -64,6 +64,14 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--max-connections", options.max_connections, "Likewise")->capture_default_str();
     app.add_option("--max-waits", options.max_waits, "Likewise")->capture_default_str();
+    app.add_option(
+           "--max-descriptors", options.max_descriptors,
+           "Likewise: descriptors held for sessions, for processes not started yet, and in answers not "
+           "read yet")
+        ->capture_default_str();
+    app.add_option("--max-record-bytes", options.max_record_bytes,
+                   "Likewise: memory for records, sessions and pending requests")
+        ->capture_default_str();
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -17,6 +17,7 @@ struct Options {
     bool allow_confined = false;
     std::size_t retain = 1000;
     std::size_t max_processes = 4096, max_connections = 1024, max_waits = 8192;
+    std::size_t max_descriptors = 4096, max_record_bytes = std::size_t{64} << 20;
 };
 
 // The options, or the exit status (--help, --version: 0; a usage error, told on stderr: 2).

@@ -130,8 +130,10 @@ int start_and_serve(const Options& options) {
     config.core.retained = options.retain;
     config.core.max_processes = options.max_processes;
     config.core.max_waits = options.max_waits;
+    config.core.max_record_bytes = options.max_record_bytes;
     config.core.own_uid = sys::own_uid();
     config.max_connections = options.max_connections;
+    config.max_descriptors = options.max_descriptors;
     config.log_dir = where.log_dir;
     config.version = PROCD_VERSION;
     config.allow_confined = options.allow_confined;

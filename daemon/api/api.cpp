@@ -8,18 +8,21 @@
 
 namespace procd::api {
 
-const core::Caller& Call::caller() {
-    if (!caller_) {
-        core::Caller caller;
-        caller.connection = peer.connection;
-        caller.uid = host.self().uid == 0 ? peer.uid : host.self().uid;
-        caller.sees_all = peer.uid == 0;
-        caller.enclosing = host.enclosing(peer.connection);
-        caller.sessions = api.sessions_of(peer.connection);
-        if (const auto around = host.session_around(peer.connection)) caller.sessions.push_back(*around);
-        caller_ = std::move(caller);
-    }
-    return *caller_;
+std::optional<core::Refusal> Call::identify() {
+    core::Caller caller;
+    caller.connection = peer.connection;
+    caller.uid = host.self().uid == 0 ? peer.uid : host.self().uid;
+    caller.sees_all = peer.uid == 0;
+    const auto enclosing = host.enclosing(peer.connection);
+    if (!enclosing) return enclosing.refusal();
+    caller.enclosing = *enclosing;
+    const auto& held = core.sessions_held_by(peer.connection);
+    caller.sessions.assign(held.begin(), held.end());
+    const auto around = host.session_around(peer.connection);
+    if (!around) return around.refusal();
+    if (*around) caller.sessions.push_back(**around);
+    caller_ = std::move(caller);
+    return std::nullopt;
 }
 
 Api::Api(core::Config config, Host& host) : host_(host), core_(config, *this), events_(host) {}
@@ -35,9 +38,17 @@ bool Api::handle(const Peer& peer, const std::string& line, const std::vector<co
     if (unheard && !acts(request.method)) return true;
     // A process whose start is not recorded yet speaks already: it has exec'd, and the record comes in a
     // moment.
-    if (core_.starting() > 0 && host_.runs_in_launch(peer.connection)) {
-        held_by_launch_.insert(peer.connection);
-        return false;
+    if (core_.starting() > 0) {
+        const auto in_launch = host_.runs_in_launch(peer.connection);
+        if (!in_launch) {
+            if (request.id)
+                host_.send(peer.connection, proto::error_line(*request.id, wire_error(in_launch.refusal())));
+            return true;
+        }
+        if (*in_launch) {
+            held_by_launch_.insert(peer.connection);
+            return false;
+        }
     }
     if (starts_.contains(peer.connection) && looks_at_started(request.method)) {
         held_.insert(peer.connection);
@@ -46,8 +57,10 @@ bool Api::handle(const Peer& peer, const std::string& line, const std::vector<co
     Call call(*this, core_, host_, peer, descriptors, std::move(request.id));
     const RawAnswer answer = dispatch(call, request.method, request.params);
     // A watch that came to nothing.
-    for (const std::uint64_t watch : call.watched)
-        if (!core_.has_unfinished({core::OwnerKind::pid, watch})) host_.rest_watch(watch);
+    for (const std::uint64_t watch : call.watched) {
+        const core::OwnerKey key{core::OwnerKind::pid, watch};
+        if (!core_.has_unfinished(key)) host_.rest_watch(watch, core_.owned_by(key) == nullptr);
+    }
     if (call.id) {
         if (const auto* result = std::get_if<proto::OrderedJson>(&answer))
             host_.send(peer.connection, proto::result_line(*call.id, *result), call.reply_descriptor);
@@ -63,19 +76,17 @@ void Api::refuse_line(const Peer& peer, const proto::WireError& error) {
     host_.send(peer.connection, proto::error_line("null", error));
 }
 
-void Api::refuse_truncated(const Peer& peer, const std::string& line) {
+void Api::refuse_descriptors(const Peer& peer, const std::string& line, const std::string& why) {
     const auto parsed = proto::parse_request(line);
     const auto* request = std::get_if<proto::Request>(&parsed);
     const std::string id = request ? request->id.value_or("") : "null";
     if (id.empty()) return;
-    const auto error =
-        refuse(proto::ErrorKind::limit, "procd has no room for the descriptors of this request (EMFILE)");
-    host_.send(peer.connection, proto::error_line(id, error));
+    host_.send(peer.connection, proto::error_line(id, refuse(proto::ErrorKind::limit, why)));
 }
 
 bool Api::owes(core::ConnectionId connection) const {
     if (deferred_by_connection_.contains(connection) || events_.subscribed(connection)) return true;
-    if (!sessions_of(connection).empty()) return true;
+    if (!core_.sessions_held_by(connection).empty()) return true;
     const auto* owned = core_.owned_by(core::OwnerKey{core::OwnerKind::connection, connection});
     return owned && std::any_of(owned->begin(), owned->end(),
                                 [this](core::ProcessId id) { return !core_.find(id)->exited(); });
@@ -88,7 +99,11 @@ void Api::connection_closed(core::ConnectionId connection) {
     held_by_launch_.erase(connection);
     if (const auto tokens = deferred_by_connection_.find(connection);
         tokens != deferred_by_connection_.end()) {
-        for (const core::Token token : tokens->second) deferred_.erase(token);
+        for (const core::Token token : tokens->second) {
+            const auto found = deferred_.find(token);
+            core_.release(found->second.uid, found->second.bytes);
+            deferred_.erase(found);
+        }
         deferred_by_connection_.erase(tokens);
     }
     happened(core::ConnectionClosed{connection});
@@ -102,16 +117,14 @@ void Api::happened(const core::Event& event) {
     for (const core::ConnectionId connection : std::exchange(held_by_launch_, {})) host_.resume(connection);
 }
 
-std::vector<core::SessionId> Api::sessions_of(core::ConnectionId connection) const {
-    std::vector<core::SessionId> held;
-    for (const auto& [id, session] : core_.sessions())
-        if (session.holder == connection) held.push_back(id);
-    return held;
-}
-
 // ---- answers that come later -----------------------------------------------------------------------------
 
-core::Token Api::defer(const Call& call, Deferred deferred) {
+core::Outcome<core::Token> Api::defer(const Call& call, Deferred deferred) {
+    constexpr std::size_t k_bytes = 256;  // about what one costs beside its texts
+    deferred.uid = call.caller().uid;
+    deferred.bytes = k_bytes + call.id.value_or("").size() +
+                     (deferred.all_of ? deferred.all_of->size() * sizeof(core::ProcessId) : 0);
+    if (const auto room = core_.charge(deferred.uid, deferred.bytes); !room) return room.refusal();
     const core::Token token = next_token_++;
     deferred.connection = call.peer.connection;
     deferred.id = call.id;
@@ -120,12 +133,14 @@ core::Token Api::defer(const Call& call, Deferred deferred) {
     return token;
 }
 
-core::Token Api::defer_process(const Call& call) {
-    ++starts_[call.peer.connection];
-    return defer(call, Deferred{});
+core::Outcome<core::Token> Api::defer_process(const Call& call) {
+    auto token = defer(call, Deferred{});
+    if (token) ++starts_[call.peer.connection];
+    return token;
 }
 
-core::Token Api::defer_wait(const Call& call, std::optional<std::vector<core::ProcessId>> all_of) {
+core::Outcome<core::Token> Api::defer_wait(const Call& call,
+                                           std::optional<std::vector<core::ProcessId>> all_of) {
     Deferred deferred;
     deferred.wait = true;
     deferred.all_of = std::move(all_of);
@@ -141,6 +156,7 @@ std::optional<Api::Deferred> Api::take(core::Token token) {
     if (found == deferred_.end()) return std::nullopt;
     Deferred deferred = std::move(found->second);
     deferred_.erase(found);
+    core_.release(deferred.uid, deferred.bytes);
     if (const auto tokens = deferred_by_connection_.find(deferred.connection);
         tokens != deferred_by_connection_.end()) {
         tokens->second.erase(token);

@@ -31,8 +31,8 @@ class Api final : public core::Listener {
                 bool unheard = false);
     // A line that could not be taken whole: `error` is its answer.
     void refuse_line(const Peer& peer, const proto::WireError& error);
-    // A request of whose descriptors the kernel dropped some: procd has no room for them.
-    void refuse_truncated(const Peer& peer, const std::string& line);
+    // A request of whose descriptors some were dropped: there is no room for them.
+    void refuse_descriptors(const Peer& peer, const std::string& line, const std::string& why);
     void connection_closed(core::ConnectionId connection);
     // Whether an answer, events, or a process or session of its own is still to come or to keep for this
     // connection.
@@ -41,13 +41,14 @@ class Api final : public core::Listener {
     void happened(const core::Event& event);
 
     // For handlers.
-    // A token whose answer comes later, as the process object (start, spawn) …
-    core::Token defer_process(const Call& call);
+    // A token whose answer comes later, as the process object (start, spawn); refused where the caller has
+    // too much of such already …
+    core::Outcome<core::Token> defer_process(const Call& call);
     // … as the result of a wait, or as {processes} of those ids (terminate with wait).
-    core::Token defer_wait(const Call& call, std::optional<std::vector<core::ProcessId>> all_of);
+    core::Outcome<core::Token> defer_wait(const Call& call,
+                                          std::optional<std::vector<core::ProcessId>> all_of);
     void forget_deferred(core::Token token);
     EventStream& events() { return events_; }
-    std::vector<core::SessionId> sessions_of(core::ConnectionId connection) const;
 
     // core::Listener
     void on_change(core::EventType type, const core::Process& process) override;
@@ -59,11 +60,13 @@ class Api final : public core::Listener {
   private:
     struct Deferred {
         core::ConnectionId connection = 0;
+        core::UserId uid = 0;  // who is charged for it
+        std::size_t bytes = 0;
         std::optional<std::string> id;
         bool wait = false;
         std::optional<std::vector<core::ProcessId>> all_of;
     };
-    core::Token defer(const Call& call, Deferred deferred);
+    core::Outcome<core::Token> defer(const Call& call, Deferred deferred);
     std::optional<Deferred> take(core::Token token);
 
     Host& host_;

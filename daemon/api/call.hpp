@@ -50,8 +50,11 @@ struct Call {
     core::ResourcePtr reply_descriptor;  // goes with the answer
     std::function<void()> after_reply;   // what must follow the answer on the wire
 
-    // Who asks, with the process it runs in and the sessions it holds; looked up at the first use.
-    const core::Caller& caller();
+    // Looks up who asks, with the process it runs in and the sessions it holds. Why not, where that cannot be
+    // told.
+    std::optional<core::Refusal> identify();
+    // Once it was looked up: for each method of the table that is for a caller's own processes.
+    const core::Caller& caller() const { return *caller_; }
 
   private:
     std::optional<core::Caller> caller_;

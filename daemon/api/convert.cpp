@@ -162,16 +162,31 @@ proto::WireError wire_error(const core::Refusal& refusal) {
         for (const auto& one : refusal.missing)
             std::visit([&](const auto& value) { missing.push_back(value); }, one);
     }
+    if (refusal.error != 0) error.details["errno"] = refusal.error;
     return error;
 }
 
+namespace {
+
+// What the step that failed was about: the directory, the file of a standard stream, else the program.
+std::string subject_of(const core::Process& process, const core::LaunchFailure& failure) {
+    if (failure.stage == "chdir") return process.cwd;
+    constexpr std::array k_opens{"open stdin", "open stdout", "open stderr"};
+    for (std::size_t stream = 0; process.spec && stream < k_opens.size(); ++stream) {
+        if (failure.stage != k_opens[stream]) continue;
+        if (const auto* file = std::get_if<core::ToFile>(&process.spec->stdio[stream])) return file->path;
+    }
+    return process.command.empty() ? process.name : process.command.front();
+}
+
+}  // namespace
+
 proto::WireError wire_error(const core::Process& process, const core::LaunchFailure& failure) {
-    const std::string& program = process.command.empty() ? process.name : process.command.front();
     const std::string why =
         failure.killed ? "ended by a signal before it could" : std::generic_category().message(failure.error);
-    proto::WireError error = refuse(proto::ErrorKind::exec_failed,
-                                    "cannot start " + process.name + ": " + failure.stage + " " +
-                                        (failure.stage == "chdir" ? process.cwd : program) + ": " + why);
+    proto::WireError error =
+        refuse(proto::ErrorKind::exec_failed, "cannot start " + process.name + ": " + failure.stage + " " +
+                                                  subject_of(process, failure) + ": " + why);
     error.details["stage"] = failure.stage;
     error.details["errno"] = failure.error;
     return error;
@@ -202,9 +217,10 @@ std::variant<core::OwnerKey, proto::WireError> owner_key(Call& call, const proto
         }
         case Kind::pid: {
             const auto watched = call.host.watch_pid(owner.number);
-            if (!watched) return nobody;
-            call.watched.push_back(watched->number);
-            return core::OwnerKey{core::OwnerKind::pid, watched->number};
+            if (!watched) return wire_error(watched.refusal());
+            if (!*watched) return nobody;
+            call.watched.push_back((*watched)->number);
+            return core::OwnerKey{core::OwnerKind::pid, (*watched)->number};
         }
         case Kind::pidfd:
             break;
@@ -214,9 +230,10 @@ std::variant<core::OwnerKey, proto::WireError> owner_key(Call& call, const proto
         return refuse(proto::ErrorKind::bad_request, std::string(path) + ".pidfd: no descriptor " +
                                                          std::to_string(index) + " came with the request");
     const auto watched = call.host.watch_pidfd(call.descriptors[index]);
-    if (!watched) return nobody;
-    call.watched.push_back(watched->number);
-    return core::OwnerKey{core::OwnerKind::pid, watched->number};
+    if (!watched) return wire_error(watched.refusal());
+    if (!*watched) return nobody;
+    call.watched.push_back((*watched)->number);
+    return core::OwnerKey{core::OwnerKind::pid, (*watched)->number};
 }
 
 namespace {

@@ -77,7 +77,9 @@ std::optional<proto::WireError> fill_stdio(Call& call, const proto::CreateParams
 // The caller's limits, with those that were asked for; nobody but root raises a hard one.
 std::optional<proto::WireError> fill_limits(Call& call, const proto::CreateParams& params,
                                             core::LaunchSpec& spec) {
-    spec.limits = call.host.limits(call.peer.connection);
+    auto limits = call.host.limits(call.peer.connection);
+    if (!limits) return wire_error(limits.refusal());
+    spec.limits = std::move(*limits);
     if (!params.rlimits) return std::nullopt;
     for (const auto& wanted : params.rlimits->limits) {
         const auto same_name = [&](const core::ResourceLimit& limit) { return limit.name == wanted.name; };
@@ -99,9 +101,8 @@ std::optional<proto::WireError> fill_limits(Call& call, const proto::CreateParam
 std::optional<proto::WireError> fill_identity(Call& call, const proto::CreateParams& params,
                                               core::LaunchSpec& spec) {
     auto identity = call.host.identity(call.peer.connection);
-    if (const auto* why = std::get_if<std::string>(&identity))
-        return refuse(proto::ErrorKind::not_permitted, *why);
-    spec.identity = std::move(std::get<core::Identity>(identity));
+    if (!identity) return wire_error(identity.refusal());
+    spec.identity = std::move(*identity);
     if (!params.user) return std::nullopt;
     if (call.peer.uid != 0 || call.host.self().uid != 0)
         return refuse(proto::ErrorKind::not_permitted,
@@ -163,18 +164,21 @@ std::variant<core::OwnerChoice, proto::WireError> choose_owner(Call& call, const
     };
 
     if (owner.kind == Kind::pid || owner.kind == Kind::pidfd) {
-        std::optional<Watched> watched;
+        core::Outcome<std::optional<Watched>> found = std::optional<Watched>();
         std::string who = "the process behind that pidfd";
         if (owner.kind == Kind::pid) {
             who = "process " + std::to_string(owner.number);
-            watched = call.host.watch_pid(owner.number);
+            found = call.host.watch_pid(owner.number);
         } else {
             auto pidfd = descriptor_at(call, static_cast<std::size_t>(owner.number), "params.owner.pidfd");
             if (auto* error = std::get_if<proto::WireError>(&pidfd)) return std::move(*error);
-            if (!call.host.is_pidfd(std::get<core::ResourcePtr>(pidfd)))
-                return bad("params.owner.pidfd: is no pidfd");
-            watched = call.host.watch_pidfd(std::get<core::ResourcePtr>(pidfd));
+            const auto is_pidfd = call.host.is_pidfd(std::get<core::ResourcePtr>(pidfd));
+            if (!is_pidfd) return wire_error(is_pidfd.refusal());
+            if (!*is_pidfd) return bad("params.owner.pidfd: is no pidfd");
+            found = call.host.watch_pidfd(std::get<core::ResourcePtr>(pidfd));
         }
+        if (!found) return wire_error(found.refusal());
+        const std::optional<Watched>& watched = *found;
         if (!watched) return gone(who);
         call.watched.push_back(watched->number);
         if (!core::visible(call.caller(), watched->uid))
@@ -187,11 +191,13 @@ std::variant<core::OwnerChoice, proto::WireError> choose_owner(Call& call, const
     if (auto* error = std::get_if<proto::WireError>(&key)) return std::move(*error);
     core::OwnerChoice choice{std::get<core::OwnerKey>(key), {}};
     switch (choice.key.kind) {
-        case core::OwnerKind::connection:
+        case core::OwnerKind::connection: {
             choice.facts = call.host.peer(call.peer.connection);
-            if (!call.host.watch_peer(call.peer.connection))
-                return gone("the program that opened this connection");
+            const auto lives = call.host.watch_peer(call.peer.connection);
+            if (!lives) return wire_error(lives.refusal());
+            if (!*lives) return gone("the program that opened this connection");
             break;
+        }
         case core::OwnerKind::process: {
             const core::Process* process = call.core.find(static_cast<core::ProcessId>(choice.key.number));
             if (process && process->alive()) choice.facts = {process->pid, call.host.comm(process->pid)};

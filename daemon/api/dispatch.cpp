@@ -13,7 +13,8 @@ namespace procd::api {
 namespace {
 
 enum class Permission {
-    anyone,  // of those who may speak to this procd at all; handlers see only the caller's own processes
+    anyone,         // of those who may speak to this procd at all
+    each_own,       // likewise, and each sees only their own: who asks is looked up before
     administrator,  // root and procd's own user
 };
 
@@ -51,24 +52,24 @@ constexpr Entry entry(Permission permission, Nature nature) {
 constexpr std::array k_table{
     entry<proto::Hello, &hello>(Permission::anyone, Nature::asks),
     entry<proto::Discover, &discover>(Permission::anyone, Nature::asks),
-    entry<proto::Whoami, &whoami>(Permission::anyone, Nature::asks),
-    entry<proto::Create, &create>(Permission::anyone, Nature::acts),
-    entry<proto::Start, &start>(Permission::anyone, Nature::acts),
-    entry<proto::Spawn, &spawn>(Permission::anyone, Nature::acts),
-    entry<proto::List, &list>(Permission::anyone, Nature::looks),
-    entry<proto::Status, &status>(Permission::anyone, Nature::looks),
-    entry<proto::Rename, &rename>(Permission::anyone, Nature::acts_after),
-    entry<proto::Set, &set>(Permission::anyone, Nature::acts_after),
-    entry<proto::Wait, &wait>(Permission::anyone, Nature::asks),
-    entry<proto::Terminate, &terminate>(Permission::anyone, Nature::acts),
-    entry<proto::Kill, &kill>(Permission::anyone, Nature::acts),
-    entry<proto::Interrupt, &interrupt>(Permission::anyone, Nature::acts),
-    entry<proto::SendSignal, &signal>(Permission::anyone, Nature::acts),
-    entry<proto::Close, &close>(Permission::anyone, Nature::acts_after),
-    entry<proto::Sentinel, &sentinel>(Permission::anyone, Nature::looks),
-    entry<proto::Session, &session>(Permission::anyone, Nature::acts),
-    entry<proto::SessionEnd, &session_end>(Permission::anyone, Nature::acts),
-    entry<proto::Subscribe, &subscribe>(Permission::anyone, Nature::looks),
+    entry<proto::Whoami, &whoami>(Permission::each_own, Nature::asks),
+    entry<proto::Create, &create>(Permission::each_own, Nature::acts),
+    entry<proto::Start, &start>(Permission::each_own, Nature::acts),
+    entry<proto::Spawn, &spawn>(Permission::each_own, Nature::acts),
+    entry<proto::List, &list>(Permission::each_own, Nature::looks),
+    entry<proto::Status, &status>(Permission::each_own, Nature::looks),
+    entry<proto::Rename, &rename>(Permission::each_own, Nature::acts_after),
+    entry<proto::Set, &set>(Permission::each_own, Nature::acts_after),
+    entry<proto::Wait, &wait>(Permission::each_own, Nature::asks),
+    entry<proto::Terminate, &terminate>(Permission::each_own, Nature::acts),
+    entry<proto::Kill, &kill>(Permission::each_own, Nature::acts),
+    entry<proto::Interrupt, &interrupt>(Permission::each_own, Nature::acts),
+    entry<proto::SendSignal, &signal>(Permission::each_own, Nature::acts),
+    entry<proto::Close, &close>(Permission::each_own, Nature::acts_after),
+    entry<proto::Sentinel, &sentinel>(Permission::each_own, Nature::looks),
+    entry<proto::Session, &session>(Permission::each_own, Nature::acts),
+    entry<proto::SessionEnd, &session_end>(Permission::each_own, Nature::acts),
+    entry<proto::Subscribe, &subscribe>(Permission::each_own, Nature::looks),
     entry<proto::Shutdown, &shutdown>(Permission::administrator, Nature::acts),
 };
 
@@ -97,7 +98,7 @@ bool may_call(const Call& call, Permission permission) {
     const std::uint32_t own = call.host.self().uid;
     if (call.peer.uid == 0 || call.peer.uid == own) return true;
     // What a user's own procd starts runs as that user: nobody else may ask it for anything.
-    return own == 0 && permission == Permission::anyone;
+    return own == 0 && permission != Permission::administrator;
 }
 
 }  // namespace
@@ -111,7 +112,8 @@ RawAnswer dispatch(Call& call, const std::string& method, const proto::Json& par
     if (!may_call(call, found->permission))
         return refuse(proto::ErrorKind::not_permitted,
                       "user " + std::to_string(call.peer.uid) + " may not " + method);
-    RawAnswer answer = found->run(call, params);
+    const auto problem = found->permission == Permission::each_own ? call.identify() : std::nullopt;
+    RawAnswer answer = problem ? RawAnswer(wire_error(*problem)) : found->run(call, params);
     if (!does_something(found->nature)) return answer;
     std::string text =
         method + " for uid " + std::to_string(call.peer.uid) + ", pid " + std::to_string(call.peer.pid);

@@ -11,7 +11,9 @@
 #include "daemon/core/owner.hpp"
 #include "daemon/core/types.hpp"
 
-// What a request may ask of the machine and of the loop. The loop implements it; tests fake it.
+// What a request may ask of the machine and of the loop. The loop implements it; tests fake it. A look-up
+// that failed for want of descriptors or memory is refused (limit): it must not be taken for what it did not
+// find.
 namespace procd::api {
 
 // procd itself, for `hello`.
@@ -40,14 +42,14 @@ class Host {
     // ---- the peer of a connection, by kernel facts ----
     virtual core::OwnerFacts peer(core::ConnectionId connection) = 0;
     // The managed process that it runs in: its cgroup, else its ancestry.
-    virtual std::optional<core::ProcessId> enclosing(core::ConnectionId connection) = 0;
+    virtual core::Outcome<std::optional<core::ProcessId>> enclosing(core::ConnectionId connection) = 0;
     // The session whose holder it descends from.
-    virtual std::optional<core::SessionId> session_around(core::ConnectionId connection) = 0;
+    virtual core::Outcome<std::optional<core::SessionId>> session_around(core::ConnectionId connection) = 0;
     // From now on OwnerEnded is told when the peer ends, whoever else holds its socket. False: it has ended.
-    virtual bool watch_peer(core::ConnectionId connection) = 0;
-    // Who a child of this connection is. Why not, where procd may not start anything for it.
-    virtual std::variant<core::Identity, std::string> identity(core::ConnectionId connection) = 0;
-    virtual std::vector<core::ResourceLimit> limits(core::ConnectionId connection) = 0;
+    virtual core::Outcome<bool> watch_peer(core::ConnectionId connection) = 0;
+    // Who a child of this connection is. Refused (not_permitted) where procd may not start anything for it.
+    virtual core::Outcome<core::Identity> identity(core::ConnectionId connection) = 0;
+    virtual core::Outcome<std::vector<core::ResourceLimit>> limits(core::ConnectionId connection) = 0;
 
     // ---- others ----
     // The command name of a living process.
@@ -55,19 +57,23 @@ class Host {
     // A user by name or number, with its groups.
     virtual std::optional<core::Identity> user(const std::string& name) = 0;
     // From now on OwnerEnded is told when it ends. None: there is no such process (any more).
-    virtual std::optional<Watched> watch_pid(std::int64_t pid) = 0;
-    virtual std::optional<Watched> watch_pidfd(const core::ResourcePtr& pidfd) = 0;
-    virtual bool is_pidfd(const core::ResourcePtr& descriptor) const = 0;
+    virtual core::Outcome<std::optional<Watched>> watch_pid(std::int64_t pid) = 0;
+    virtual core::Outcome<std::optional<Watched>> watch_pidfd(const core::ResourcePtr& pidfd) = 0;
+    virtual core::Outcome<bool> is_pidfd(const core::ResourcePtr& descriptor) const = 0;
     // Looks whether the main has ended this very moment, and tells MainExited if so: whoever saw its sentinel
     // readable finds the exit code.
     virtual void refresh(core::ProcessId process) = 0;
-    // Nothing belongs to a watched process (any more): its end need not be told.
-    virtual void rest_watch(std::uint64_t number) = 0;
+    // Nothing belongs to a watched process (any more): its end need not be told. forget: nor is it known to
+    // the core any more.
+    virtual void rest_watch(std::uint64_t number, bool forget) = 0;
+    // Whether kill(2) would let this user signal the process's main, as that runs now. True where there is
+    // none.
+    virtual core::Outcome<bool> may_signal(core::ProcessId process, core::UserId uid) = 0;
     // Whether the peer is, or descends from, a child that is being started.
-    virtual bool runs_in_launch(core::ConnectionId connection) = 0;
-    // A descriptor that is readable once the process's main has ended, and stays so. Null: out of
-    // descriptors.
-    virtual core::ResourcePtr sentinel(core::ProcessId process) = 0;
+    virtual core::Outcome<bool> runs_in_launch(core::ConnectionId connection) = 0;
+    // A descriptor that is readable once the process's main has ended, and stays so; for this connection.
+    virtual core::Outcome<core::ResourcePtr> sentinel(core::ConnectionId connection,
+                                                      core::ProcessId process) = 0;
 
     // ---- answers ----
     virtual void send(core::ConnectionId connection, std::string line,

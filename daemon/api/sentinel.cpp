@@ -9,8 +9,9 @@ AnswerTo<proto::Sentinel> sentinel(Call& call, const proto::OneProcess& params) 
     const core::Process* process = call.core.find(std::get<core::ProcessId>(id));
     if (process->state() == core::State::initial)
         return refuse(proto::ErrorKind::not_started, "process not started");
-    call.reply_descriptor = call.host.sentinel(process->id);
-    if (!call.reply_descriptor) return refuse(proto::ErrorKind::limit, "procd is out of descriptors");
+    auto sentinel = call.host.sentinel(call.peer.connection, process->id);
+    if (!sentinel) return wire_error(sentinel.refusal());
+    call.reply_descriptor = std::move(*sentinel);
     return proto::SentinelResult{0};
 }
 

@@ -35,7 +35,9 @@ AnswerTo<proto::Session> session(Call& call, const proto::SessionParams& params)
             streams[i] = std::get<core::ResourcePtr>(descriptor);
         }
     }
-    if (!call.host.watch_peer(call.peer.connection))
+    const auto lives = call.host.watch_peer(call.peer.connection);
+    if (!lives) return wire_error(lives.refusal());
+    if (!*lives)
         return refuse(proto::ErrorKind::owner_gone, "the program that opened this connection has ended");
     const auto id = call.core.open_session(call.caller(), name, call.host.peer(call.peer.connection),
                                            streams[0], streams[1]);

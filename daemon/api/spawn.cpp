@@ -8,7 +8,9 @@ namespace procd::api {
 AnswerTo<proto::Spawn> spawn(Call& call, const proto::CreateParams& params) {
     auto creation = creation_from(call, params);
     if (auto* error = std::get_if<proto::WireError>(&creation)) return std::move(*error);
-    const core::Token token = call.api.defer_process(call);
+    const auto deferred = call.api.defer_process(call);
+    if (!deferred) return wire_error(deferred.refusal());
+    const core::Token token = *deferred;
     const auto id = call.core.spawn(call.caller(), std::move(std::get<core::Creation>(creation)), token,
                                     call.now, call.actions);
     if (id) {

@@ -7,7 +7,9 @@ namespace procd::api {
 AnswerTo<proto::Start> start(Call& call, const proto::OneProcess& params) {
     const auto id = resolve_one(call, params.process, core::Want::initial);
     if (const auto* error = std::get_if<proto::WireError>(&id)) return *error;
-    const core::Token token = call.api.defer_process(call);
+    const auto deferred = call.api.defer_process(call);
+    if (!deferred) return wire_error(deferred.refusal());
+    const core::Token token = *deferred;
     const auto started =
         call.core.start(call.caller(), std::get<core::ProcessId>(id), token, call.now, call.actions);
     if (started) return Later{};

@@ -11,7 +11,9 @@ AnswerTo<proto::Wait> wait(Call& call, const proto::WaitParams& params) {
     const auto mode = params.mode == proto::WaitMode::any ? core::WaitMode::any : core::WaitMode::all;
     std::optional<core::Duration> timeout;
     if (params.timeout) timeout = duration(*params.timeout);
-    const core::Token token = call.api.defer_wait(call, std::nullopt);
+    const auto deferred = call.api.defer_wait(call, std::nullopt);
+    if (!deferred) return wire_error(deferred.refusal());
+    const core::Token token = *deferred;
     const auto waiting = call.core.wait(call.caller(), std::get<std::vector<core::ProcessId>>(found), mode,
                                         timeout, token, call.now, call.actions);
     if (waiting) return Later{};

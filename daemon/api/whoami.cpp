@@ -17,8 +17,9 @@ AnswerTo<proto::Whoami> whoami(Call& call, const proto::Nothing&) {
         if (process->owner.kind == core::OwnerKind::session) result.session = result.process->owner.session;
     }
     // One that was opened inside of the process is nearer.
-    if (const auto session = call.host.session_around(call.peer.connection))
-        result.session = core::session_text(*session);
+    const auto session = call.host.session_around(call.peer.connection);
+    if (!session) return wire_error(session.refusal());
+    if (*session) result.session = core::session_text(**session);
     return result;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -25,12 +26,13 @@ struct AbandonLaunch {
     ProcessId id;
 };
 // One signal to the main, or to the whole tree (main first, then the rest in passes). resume: SIGCONT after
-// it.
+// it. sender: to those only whom this user could signal by kill(2); none: to all.
 struct SendSignal {
     ProcessId id;
     int signal;
     bool tree;
     bool resume;
+    std::optional<UserId> sender{};
 };
 struct KillTree {
     ProcessId id;
@@ -49,8 +51,10 @@ struct Forget {
     std::string log;  // empty: it has none
 };
 // Nothing that lives belongs to this pid any more: its end need not be noticed, until something does again.
+// forget: the core does not know the owner any more either.
 struct StopWatching {
     OwnerKey owner;
+    bool forget = false;
 };
 // Everything has ended: end what is stray, and leave.
 struct Leave {};

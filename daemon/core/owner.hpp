@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -36,6 +37,8 @@ struct Owner {
     std::uint64_t constructions = 0;  // every one counts, named and failed ones too
     std::set<ProcessId> processes;
     std::size_t unfinished = 0;  // of them, those that have not exited
+    // A pid without any process: its place among those that are remembered all the same.
+    std::optional<std::uint64_t> resting;
 };
 
 // A lease held by a connection.
@@ -45,6 +48,9 @@ struct Session {
     UserId uid = 0;
     std::string name;
     ResourcePtr out, err;  // the streams of its processes; null: a log each
+
+    // About what it costs in memory.
+    static std::size_t bytes_for(const std::string& name) { return 512 + name.size(); }
 };
 
 std::string session_text(SessionId id);

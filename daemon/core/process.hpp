@@ -11,6 +11,7 @@
 #include "daemon/core/launch_spec.hpp"
 #include "daemon/core/life.hpp"
 #include "daemon/core/owner.hpp"
+#include "daemon/core/pending_signals.hpp"
 #include "daemon/core/types.hpp"
 
 namespace procd::core {
@@ -30,21 +31,22 @@ struct Process {
     KillMode kill_mode = KillMode::group;
     std::vector<std::string> command;
     std::string cwd;
-    std::shared_ptr<const LaunchSpec> spec;              // until started
+    std::shared_ptr<const LaunchSpec> spec;              // until it was started, or could not be
     std::array<std::optional<SessionId>, 3> streams_of;  // whose streams it got
     std::int64_t pid = 0;                                // 0 before start
     std::optional<std::string> log;
     Wall created;
     std::optional<Wall> started, ended;
     Mono started_mono, ended_mono;
-    std::optional<Ending> ending;                       // once the main was reaped, or the launch failed
-    std::optional<Cause> end_cause;                     // who asked for the end first
-    std::set<int> signals_sent;                         // by clients
-    std::vector<std::pair<int, bool>> signals_pending;  // {signal, tree}, sent while it was starting
-    State announced = State::initial;                   // the newest state that was published
-    std::optional<Token> start_token;                   // who waits for the start
-    bool spawn = false;                                 // a failed start leaves no record
-    std::set<Token> waiters;  // pending waits that name it; such a record is never evicted
+    std::optional<Ending> ending;      // once the main was reaped, or the launch failed
+    std::optional<Cause> end_cause;    // who asked for the end first
+    std::set<int> signals_sent;        // by clients
+    PendingSignals signals_pending;    // sent while it was starting
+    std::size_t bytes = 0;             // what of it is in the ledger
+    State announced = State::initial;  // the newest state that was published
+    std::optional<Token> start_token;  // who waits for the start
+    bool spawn = false;                // a failed start leaves no record
+    std::set<Token> waiters;           // pending waits that name it; such a record is never evicted
 
     State state() const { return life.state(); }
     bool alive() const { return life.main_alive(); }

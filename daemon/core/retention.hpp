@@ -29,14 +29,15 @@ class Retention {
         if (user->second.empty()) by_user_.erase(user);
         where_.erase(found);
     }
-    // The oldest record of the user that is not among the newest and that `pinned` does not hold.
+    // The oldest record of the user that is not among the newest (with none_kept: of all) and that `pinned`
+    // does not hold.
     template <class Pinned>
-    std::optional<ProcessId> surplus(UserId uid, Pinned pinned) const {
+    std::optional<ProcessId> surplus(UserId uid, Pinned pinned, bool none_kept = false) const {
         const auto user = by_user_.find(uid);
         if (user == by_user_.end()) return std::nullopt;
         std::size_t left = user->second.size();
         for (const auto& [order, id] : user->second) {
-            if (left-- <= keep_) break;
+            if (left-- <= (none_kept ? 0 : keep_)) break;
             if (!pinned(id)) return id;
         }
         return std::nullopt;

@@ -10,6 +10,7 @@
 
 #include "daemon/core/actions.hpp"
 #include "daemon/core/events.hpp"
+#include "daemon/core/ledger.hpp"
 #include "daemon/core/owner.hpp"
 #include "daemon/core/process.hpp"
 #include "daemon/core/retention.hpp"
@@ -30,8 +31,15 @@ struct Config {
     // Bounds of each user but root and procd's own; `limit` when reached.
     std::size_t max_processes = 4096;
     std::size_t max_waits = 8192;
+    // Of the memory for records, sessions and pending requests. From half of it on, ended records go as soon
+    // as nobody's lease keeps them.
+    std::size_t max_record_bytes = std::size_t{64} << 20;
     UserId own_uid = 0;
 };
+
+// Pids that own nothing any more and are remembered all the same, for the numbers of their default names: the
+// newest.
+constexpr std::size_t k_most_resting_owners = 1024;
 
 class Listener {
   public:
@@ -93,8 +101,11 @@ class Supervisor {
     Outcome<Done> terminate(const std::vector<ProcessId>& ids, std::optional<Duration> grace, Now now,
                             Actions& actions);
     Outcome<Done> kill(const std::vector<ProcessId>& ids, Now now, Actions& actions);
-    Outcome<Done> signal(const std::vector<ProcessId>& ids, int signal, bool tree, Actions& actions);
+    Outcome<Done> signal(const std::vector<ProcessId>& ids, const ClientSignal& signal, Actions& actions);
     Outcome<Done> close(const std::vector<ProcessId>& ids, Actions& actions);
+    // Memory that somebody else keeps for a user, under the same bound (max_record_bytes).
+    Outcome<Done> charge(UserId uid, std::size_t bytes);
+    void release(UserId uid, std::size_t bytes) { ledger_.remove(uid, bytes); }
     // A lease that ends with the caller's connection. out, err: the streams of its processes; null: a log
     // each.
     Outcome<SessionId> open_session(const Caller& caller, std::string name, OwnerFacts holder,
@@ -109,7 +120,8 @@ class Supervisor {
     const Process* find(ProcessId id) const;
     const std::map<ProcessId, Process>& processes() const { return processes_; }
     const Session* find_session(SessionId id) const;
-    const std::map<SessionId, Session>& sessions() const { return sessions_; }
+    bool has_sessions() const { return !sessions_.empty(); }
+    const std::set<SessionId>& sessions_held_by(ConnectionId connection) const;
     // How many launches are under way.
     std::size_t starting() const { return starting_; }
     // How many have been started and have not exited.
@@ -129,6 +141,8 @@ class Supervisor {
     void launch(Process& process, Token token, bool spawn, Now now, Actions& actions);
     bool name_taken(const OwnerKey& owner, const std::string& name, ProcessId except) const;
     bool unlimited(UserId uid) const { return uid == 0 || uid == config_.own_uid; }
+    std::optional<Refusal> memory_problem(UserId uid, std::size_t bytes) const;
+    void recharge(Process& process);
     void answer_wait(Token token, bool timed_out, Actions& actions);
     Process* record(ProcessId id);            // that a pending wait names: kept or closed
     UserId unpin(ProcessId id, Token token);  // whose it is
@@ -159,7 +173,9 @@ class Supervisor {
     void owner_ended(const OwnerKey& key, bool polite, Now now, Actions& actions);
     void move_to(Process& process, const OwnerKey& key, const OwnerFacts& facts, Actions& actions);
     void finished_one(const OwnerKey& key, Actions& actions);  // an unfinished process less
-    void drop_if_idle(const OwnerKey& key);
+    void take_in(Owner& owner, ProcessId id);
+    void drop_if_idle(const OwnerKey& key, Actions& actions);
+    void end_sessions_of(ConnectionId connection, Now now, Actions& actions);
     void stop(Stop level, Now now, Actions& actions);
     void leave_if_done(Actions& actions);
 
@@ -170,12 +186,16 @@ class Supervisor {
     std::unordered_map<std::string, std::set<ProcessId>> by_name_;
     std::map<OwnerKey, Owner> owners_;
     std::map<SessionId, Session> sessions_;
+    std::map<ConnectionId, std::set<SessionId>> sessions_held_by_;
+    std::map<std::uint64_t, OwnerKey> resting_;  // pids that own no process, the longest first
+    std::uint64_t next_resting_ = 1;
     std::map<UserId, std::size_t> unfinished_;  // records that have not exited, by user
     std::size_t starting_ = 0;                  // launches under way
     std::size_t active_ = 0;                    // started and not exited
     Waits waits_;
     Timers timers_;
     Retention retention_;
+    Ledger ledger_;
     ProcessId next_id_ = 1;
     SessionId next_session_ = 1;
     Stop stop_ = Stop::no;

@@ -78,16 +78,16 @@ void Supervisor::on(const LaunchSucceeded& event, Now now, Actions& actions) {
     process->started = now.wall;
     process->started_mono = now.mono;
     process->spec.reset();
+    recharge(*process);
     const Steps steps = process->life.spawned(now.mono);
     process->announced = State::running;
     listener_.on_change(EventType::started, *process);
     if (process->start_token) listener_.on_started(*process->start_token, *process, nullptr);
     process->start_token.reset();
-    for (const auto& [signal, tree] : process->signals_pending) {
-        process->signals_sent.insert(signal);
-        actions.push_back(SendSignal{process->id, signal, tree, false});
+    for (const ClientSignal& signal : process->signals_pending.take()) {
+        process->signals_sent.insert(signal.number);
+        actions.push_back(SendSignal{process->id, signal.number, signal.tree, false, signal.sender});
     }
-    process->signals_pending.clear();
     carry_out(*process, steps, actions);
     announce(*process);
 }
@@ -99,7 +99,6 @@ void Supervisor::on(const LaunchFailed& event, Now now, Actions& actions) {
         event.failure.stage == "exec" && (event.failure.error == ENOENT || event.failure.error == ENOTDIR);
     --starting_;
     process->life.launch_failed();
-    process->spec.reset();
     process->ended = now.wall;
     process->ending = Ending{Exit{How::exec_failed, not_found ? 127 : 126, 0, false},
                              process->end_cause.value_or(Cause::self), 0};
@@ -108,6 +107,8 @@ void Supervisor::on(const LaunchFailed& event, Now now, Actions& actions) {
     if (!forget) listener_.on_change(EventType::exited, *process);
     if (process->start_token) listener_.on_started(*process->start_token, *process, &event.failure);
     process->start_token.reset();
+    process->spec.reset();  // it says what the failure was about
+    recharge(*process);
     settle(*process, actions);
     if (forget)
         remove(event.id, actions);
@@ -200,7 +201,10 @@ void Supervisor::retain(Process& process, Actions& actions) {
 
 void Supervisor::evict(UserId uid, Actions& actions) {
     const auto pinned = [this](ProcessId id) { return !processes_.at(id).waiters.empty(); };
-    while (const auto id = retention_.surplus(uid, pinned)) remove(*id, actions);
+    const auto many_bytes = [this, uid] {
+        return !unlimited(uid) && ledger_.of(uid) > config_.max_record_bytes / 2;
+    };
+    while (const auto id = retention_.surplus(uid, pinned, many_bytes())) remove(*id, actions);
 }
 
 void Supervisor::remove(ProcessId id, Actions& actions) {
@@ -219,9 +223,12 @@ void Supervisor::remove(ProcessId id, Actions& actions) {
     retention_.remove(id);
     actions.push_back(Forget{id, process.log.value_or("")});
     // A pending wait that names it still gets its end.
-    if (!process.waiters.empty()) closed_.emplace(id, std::move(process));
+    if (process.waiters.empty())
+        ledger_.remove(process.uid, process.bytes);
+    else
+        closed_.emplace(id, std::move(process));
     processes_.erase(id);
-    drop_if_idle(owner);
+    drop_if_idle(owner, actions);
 }
 
 // ---- looking ---------------------------------------------------------------------------------------------
@@ -229,6 +236,12 @@ void Supervisor::remove(ProcessId id, Actions& actions) {
 const Process* Supervisor::find(ProcessId id) const {
     const auto found = processes_.find(id);
     return found == processes_.end() ? nullptr : &found->second;
+}
+
+const std::set<SessionId>& Supervisor::sessions_held_by(ConnectionId connection) const {
+    static const std::set<SessionId> none;
+    const auto found = sessions_held_by_.find(connection);
+    return found == sessions_held_by_.end() ? none : found->second;
 }
 
 const Session* Supervisor::find_session(SessionId id) const {

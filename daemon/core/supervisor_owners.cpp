@@ -59,19 +59,22 @@ bool Supervisor::owner_takes_more(const OwnerKey& key) const {
 }
 
 std::optional<Refusal> Supervisor::owner_problem(const Caller& caller, const OwnerKey& key) const {
-    if (!owner_takes_more(key)) {
+    const Process* process =
+        key.kind == OwnerKind::process ? find(static_cast<ProcessId>(key.number)) : nullptr;
+    const bool unstarted = process && process->state() == State::initial;
+    if (!unstarted && !owner_takes_more(key)) {
         const auto entry = owners_.find(key);
         const OwnerFacts facts = entry == owners_.end() ? OwnerFacts{} : entry->second.facts;
         return Refusal{RefusalKind::owner_gone, describe(key, facts) + " has ended", {}, {}};
     }
     const Session* session =
         key.kind == OwnerKind::session ? find_session(static_cast<SessionId>(key.number)) : nullptr;
-    const Process* process =
-        key.kind == OwnerKind::process ? find(static_cast<ProcessId>(key.number)) : nullptr;
     const bool foreign =
         (session && !visible(caller, session->uid)) || (process && !visible(caller, process->uid));
     if (foreign)
         return Refusal{RefusalKind::not_permitted, describe(key, {}) + " belongs to another user", {}, {}};
+    if (unstarted)
+        return Refusal{RefusalKind::not_started, describe(key, {}) + " has not been started", {}, {}};
     return std::nullopt;
 }
 
@@ -83,9 +86,9 @@ void Supervisor::move_to(Process& process, const OwnerKey& key, const OwnerFacts
     process.owner = key;
     process.owner_facts = facts;
     Owner& owner = owner_entry(key, process.uid, facts);
-    owner.processes.insert(process.id);
+    take_in(owner, process.id);
     if (!process.exited()) ++owner.unfinished;
-    drop_if_idle(old);
+    drop_if_idle(old, actions);
     retention_.remove(process.id);
     listener_.on_change(EventType::changed, process);
 }
@@ -96,10 +99,31 @@ void Supervisor::finished_one(const OwnerKey& key, Actions& actions) {
     if (key.kind == OwnerKind::pid && !entry->second.ended) actions.push_back(StopWatching{key});
 }
 
-void Supervisor::drop_if_idle(const OwnerKey& key) {
+void Supervisor::take_in(Owner& owner, ProcessId id) {
+    owner.processes.insert(id);
+    if (owner.resting) resting_.erase(*owner.resting);
+    owner.resting.reset();
+}
+
+// Who has ended and owns nothing is forgotten. A pid that lives and owns nothing is remembered as long as it
+// is among the newest of those.
+void Supervisor::drop_if_idle(const OwnerKey& key, Actions& actions) {
     const auto entry = owners_.find(key);
-    if (entry != owners_.end() && entry->second.ended && entry->second.processes.empty())
+    if (entry == owners_.end() || !entry->second.processes.empty()) return;
+    Owner& owner = entry->second;
+    if (owner.ended) {
+        if (owner.resting) resting_.erase(*owner.resting);
         owners_.erase(entry);
+        return;
+    }
+    if (key.kind != OwnerKind::pid || owner.resting) return;
+    owner.resting = next_resting_++;
+    resting_.emplace(*owner.resting, key);
+    if (resting_.size() <= k_most_resting_owners) return;
+    const OwnerKey oldest = resting_.begin()->second;
+    resting_.erase(resting_.begin());
+    owners_.erase(oldest);
+    actions.push_back(StopWatching{oldest, true});
 }
 
 // Daemons end with it. Of non-daemons, procd becomes the owner, unless it ended politely and waits for them.
@@ -128,7 +152,7 @@ void Supervisor::owner_ended(const OwnerKey& key, bool polite, Now now, Actions&
             move_to(process, OwnerKey{OwnerKind::procd, process.uid}, OwnerFacts{}, actions);
         }
     }
-    drop_if_idle(key);
+    drop_if_idle(key, actions);
 }
 
 void Supervisor::on(const OwnerEnded& event, Now now, Actions& actions) {
@@ -138,20 +162,15 @@ void Supervisor::on(const OwnerEnded& event, Now now, Actions& actions) {
     if (event.owner.kind != OwnerKind::connection) return;
     // The connection itself may live on in a forked copy: remember until it closes.
     owner_entry(event.owner, 0, OwnerFacts{}).ended = true;
-    std::vector<SessionId> held;
-    for (const auto& [id, session] : sessions_)
-        if (session.holder == event.owner.number) held.push_back(id);
-    for (const SessionId id : held) {
-        sessions_.erase(id);
-        owner_ended(OwnerKey{OwnerKind::session, static_cast<std::uint64_t>(id)}, false, now, actions);
-    }
+    end_sessions_of(event.owner.number, now, actions);
 }
 
 void Supervisor::on(const ConnectionClosed& event, Now now, Actions& actions) {
     on(OwnerEnded{OwnerKey{OwnerKind::connection, event.connection}}, now, actions);
-    drop_if_idle(OwnerKey{OwnerKind::connection, event.connection});
+    drop_if_idle(OwnerKey{OwnerKind::connection, event.connection}, actions);
     for (const Token token : waits_.of_connection(event.connection)) {
         const Wait wait = waits_.take(token);
+        ledger_.remove(wait.uid, wait.bytes());
         timers_.set({Timers::Kind::wait, token}, std::nullopt);
         std::set<UserId> users;
         for (const ProcessId id : wait.ids) users.insert(unpin(id, token));
@@ -161,12 +180,26 @@ void Supervisor::on(const ConnectionClosed& event, Now now, Actions& actions) {
 
 // ---- sessions --------------------------------------------------------------------------------------------
 
+void Supervisor::end_sessions_of(ConnectionId connection, Now now, Actions& actions) {
+    const auto held = sessions_held_by_.extract(connection);
+    if (held.empty()) return;
+    for (const SessionId id : held.mapped()) {
+        const auto session = sessions_.find(id);
+        ledger_.remove(session->second.uid, Session::bytes_for(session->second.name));
+        sessions_.erase(session);
+        owner_ended(OwnerKey{OwnerKind::session, static_cast<std::uint64_t>(id)}, false, now, actions);
+    }
+}
+
 Outcome<SessionId> Supervisor::open_session(const Caller& caller, std::string name, OwnerFacts holder,
                                             ResourcePtr out, ResourcePtr err) {
     if (stopping()) return Refusal{RefusalKind::shutting_down, "procd is stopping", {}, {}};
     if (owner_gone(OwnerKey{OwnerKind::connection, caller.connection}))
         return Refusal{RefusalKind::owner_gone, "the program that opened this connection has ended", {}, {}};
+    if (auto problem = memory_problem(caller.uid, Session::bytes_for(name))) return *problem;
+    ledger_.add(caller.uid, Session::bytes_for(name));
     const SessionId id = next_session_++;
+    sessions_held_by_[caller.connection].insert(id);
     owner_entry(OwnerKey{OwnerKind::session, static_cast<std::uint64_t>(id)}, caller.uid, holder);
     sessions_.emplace(
         id, Session{id, caller.connection, caller.uid, std::move(name), std::move(out), std::move(err)});

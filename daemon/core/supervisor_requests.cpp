@@ -20,6 +20,17 @@ Refusal refuse(RefusalKind kind, std::string message) {
     return Refusal{kind, std::move(message), {}, {}};
 }
 
+// About what a record costs beside its texts.
+constexpr std::size_t k_record_bytes = 1024;
+
+std::size_t bytes_of_spec(const LaunchSpec& spec) {
+    std::size_t bytes = sizeof spec + bytes_of(spec.command) + spec.cwd.value_or("").size();
+    if (spec.env) bytes += bytes_of(*spec.env);
+    for (const StreamTarget& target : spec.stdio)
+        if (const auto* file = std::get_if<ToFile>(&target)) bytes += file->path.size();
+    return bytes + spec.limits.size() * sizeof(ResourceLimit) + spec.descriptors.size() * sizeof(ResourcePtr);
+}
+
 Refusal refuse_shutting_down() {
     return refuse(RefusalKind::shutting_down, "procd is stopping and starts nothing any more");
 }
@@ -41,7 +52,33 @@ std::optional<Refusal> Supervisor::creation_problem(const Caller& caller, const 
                                               " processes, the most that one may have");
     if (creation.unique && !creation.name.empty() && name_taken(creation.owner.key, creation.name, 0))
         return refuse(RefusalKind::name_in_use, "a live process of this owner is called " + creation.name);
-    return std::nullopt;
+    return memory_problem(creation.uid, bytes_of(creation.name) + bytes_of(creation.spec->command) +
+                                            bytes_of_spec(*creation.spec) + k_record_bytes);
+}
+
+// ---- memory ----------------------------------------------------------------------------------------------
+
+std::optional<Refusal> Supervisor::memory_problem(UserId uid, std::size_t bytes) const {
+    const std::size_t held = ledger_.of(uid);
+    if (unlimited(uid) || held + bytes <= config_.max_record_bytes) return std::nullopt;
+    return refuse(RefusalKind::limit, "procd keeps " + std::to_string(held) + " bytes for user " +
+                                          std::to_string(uid) + " and " + std::to_string(bytes) +
+                                          " more would be over max-record-bytes, " +
+                                          std::to_string(config_.max_record_bytes));
+}
+
+Outcome<Done> Supervisor::charge(UserId uid, std::size_t bytes) {
+    if (auto problem = memory_problem(uid, bytes)) return *problem;
+    ledger_.add(uid, bytes);
+    return Done{};
+}
+
+// After any change of what the record holds.
+void Supervisor::recharge(Process& process) {
+    ledger_.remove(process.uid, process.bytes);
+    process.bytes = k_record_bytes + bytes_of(process.name) + bytes_of(process.command) + process.cwd.size() +
+                    (process.spec ? bytes_of_spec(*process.spec) : 0);
+    ledger_.add(process.uid, process.bytes);
 }
 
 bool Supervisor::name_taken(const OwnerKey& owner, const std::string& name, ProcessId except) const {
@@ -77,8 +114,9 @@ Process& Supervisor::construct(const Caller& caller, Creation creation, Now now)
     process.streams_of = creation.spec->streams_of;
     process.spec = std::move(creation.spec);
     process.created = now.wall;
-    owner.processes.insert(id);
+    take_in(owner, id);
     ++owner.unfinished;
+    recharge(process);
     by_name_[process.name].insert(id);
     ++unfinished_[process.uid];
     listener_.on_change(EventType::created, process);
@@ -131,6 +169,7 @@ Outcome<Done> Supervisor::rename(ProcessId id, const std::string& name) {
     if (old->second.empty()) by_name_.erase(old);
     process.name = name;
     by_name_[name].insert(id);
+    recharge(process);
     listener_.on_change(EventType::changed, process);
     return Done{};
 }
@@ -180,7 +219,7 @@ std::optional<Refusal> Supervisor::wait_problem(const Caller& caller, const std:
         return refuse(RefusalKind::limit, "user " + std::to_string(caller.uid) + " has " +
                                               std::to_string(config_.max_waits) +
                                               " waits pending, the most one may have");
-    return std::nullopt;
+    return memory_problem(caller.uid, Wait::bytes_for(ids.size()));
 }
 
 Outcome<Done> Supervisor::wait(const Caller& caller, const std::vector<ProcessId>& ids, WaitMode mode,
@@ -189,6 +228,7 @@ Outcome<Done> Supervisor::wait(const Caller& caller, const std::vector<ProcessId
     Wait wait{token, caller.connection, caller.uid, ids, mode, 0};
     for (const ProcessId id : ids) wait.ended += processes_.at(id).exited() ? 1 : 0;
     const bool done = wait.done();
+    ledger_.add(caller.uid, Wait::bytes_for(ids.size()));
     waits_.add(std::move(wait));
     for (const ProcessId id : ids) processes_.at(id).waiters.insert(token);
     if (done || timeout == Duration::zero())
@@ -200,6 +240,7 @@ Outcome<Done> Supervisor::wait(const Caller& caller, const std::vector<ProcessId
 
 void Supervisor::answer_wait(Token token, bool timed_out, Actions& actions) {
     const Wait wait = waits_.take(token);
+    ledger_.remove(wait.uid, wait.bytes());
     timers_.set({Timers::Kind::wait, token}, std::nullopt);
     std::vector<const Process*> ended;
     for (const ProcessId id : wait.ids)
@@ -219,8 +260,10 @@ UserId Supervisor::unpin(ProcessId id, Token token) {
     Process* const process = record(id);
     const UserId uid = process->uid;
     process->waiters.erase(token);
-    if (const auto closed = closed_.find(id); closed != closed_.end() && closed->second.waiters.empty())
+    if (const auto closed = closed_.find(id); closed != closed_.end() && closed->second.waiters.empty()) {
+        ledger_.remove(uid, closed->second.bytes);
         closed_.erase(closed);
+    }
     return uid;
 }
 
@@ -251,16 +294,23 @@ Outcome<Done> Supervisor::kill(const std::vector<ProcessId>& ids, Now now, Actio
     return Done{};
 }
 
-Outcome<Done> Supervisor::signal(const std::vector<ProcessId>& ids, int signal, bool tree, Actions& actions) {
+Outcome<Done> Supervisor::signal(const std::vector<ProcessId>& ids, const ClientSignal& signal,
+                                 Actions& actions) {
     if (auto problem = unstarted(processes_, ids)) return *problem;
+    for (const ProcessId id : ids)
+        if (const Process& process = processes_.at(id);
+            process.life.phase() == Phase::starting && !process.signals_pending.has_room(signal.number))
+            return refuse(RefusalKind::limit, process.name + " is still being started and has " +
+                                                  std::to_string(PendingSignals::k_most_queued) +
+                                                  " real-time signals pending, the most it may have");
     for (const ProcessId id : ids) {
         Process& process = processes_.at(id);
         if (process.exited()) continue;
         if (process.life.phase() == Phase::starting) {
-            process.signals_pending.emplace_back(signal, tree);
+            process.signals_pending.add(signal);
         } else {
-            if (process.alive()) process.signals_sent.insert(signal);
-            actions.push_back(SendSignal{id, signal, tree, false});
+            if (process.alive()) process.signals_sent.insert(signal.number);
+            actions.push_back(SendSignal{id, signal.number, signal.tree, false, signal.sender});
         }
     }
     return Done{};

@@ -86,6 +86,7 @@ struct Refusal {
     std::string message;
     std::vector<ProcessId> candidates;                          // ambiguous, name_in_use
     std::vector<std::variant<ProcessId, std::string>> missing;  // no_such_process
+    int error = 0;                                              // errno, where a system call said no
 };
 
 // A value, or the refusal.

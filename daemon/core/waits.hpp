@@ -18,6 +18,9 @@ struct Wait {
     WaitMode mode = WaitMode::all;
     std::size_t ended = 0;
 
+    // About what it costs in memory.
+    std::size_t bytes() const { return bytes_for(ids.size()); }
+    static constexpr std::size_t bytes_for(std::size_t ids) { return 256 + ids * 64; }
     bool done() const { return mode == WaitMode::any ? ended > 0 : ended == ids.size(); }
 };
 

@@ -1,5 +1,6 @@
 #include "daemon/loop/acceptor.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <string_view>
@@ -14,6 +15,10 @@ namespace {
 
 constexpr int k_accepts_a_turn = 64;
 constexpr auto k_pause = std::chrono::milliseconds(100);
+// How soon it is tried again to have the socket in its place, doubling; and how often that is looked at where
+// nothing tells.
+constexpr auto k_first_look = std::chrono::milliseconds(100);
+constexpr auto k_last_look = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -23,14 +28,19 @@ Acceptor::Acceptor(asio::io_context& io, sys::Listener listener, OnConnection on
       on_connection_(std::move(on_connection)),
       log_(std::move(log)),
       reserve_(sys::placeholder()),
-      pause_(io) {
-    listen();
-    watch_place();
+      pause_(io),
+      look_again_(io),
+      next_look_(k_first_look) {
+    check_place();
 }
 
-void Acceptor::listen() {
-    incoming_ = std::make_unique<Readiness>(io_, sys::duplicate(listener_.fd()));
+// On a copy of the listener's descriptor, which is the reactor's to close.
+Result<void> Acceptor::listen() {
+    auto copy = sys::duplicate(listener_.fd());
+    if (!copy) return copy.error();
+    incoming_ = std::make_unique<Readiness>(io_, std::move(*copy));
     incoming_->on_readable([this] { accept_some(); });
+    return {};
 }
 
 void Acceptor::accept_some() {
@@ -70,6 +80,7 @@ bool Acceptor::turn_one_away() {
 }
 
 void Acceptor::watch_place() {
+    place_.reset();
     UniqueFd watch = listener_.watch();
     if (!watch) return;
     place_ = std::make_unique<Readiness>(io_, std::move(watch));
@@ -79,18 +90,37 @@ void Acceptor::watch_place() {
 // A new watch starts with nothing to read. It is made before the last look, so that no removal falls between
 // the two.
 void Acceptor::check_place() {
-    bool bound = false;
-    do {
-        bound = false;
-        if (!listener_.in_place()) {
-            const auto again = listener_.rebind();
-            bound = static_cast<bool>(again);
-            if (bound) listen();
-            log_(bound ? "the socket " + listener_.path() + " was removed: bound again"
-                       : "the socket was removed and cannot be bound again: " + again.error().message());
+    // Closed at the end: that can take the kernel a while, and there may be nobody to be found at the path.
+    const std::unique_ptr<Readiness> before = std::move(place_);
+    watch_place();
+    while (!listening_ || !listener_.in_place()) {
+        const auto taken = take_place();
+        if (!taken) {
+            if (!std::exchange(said_, true))
+                log_("the socket is not in its place: " + taken.error().message());
+            if (!listener_.may_rebind()) return;
+            look_again_.set(std::chrono::steady_clock::now() + next_look_, [this] { check_place(); });
+            next_look_ = std::min<core::Duration>(next_look_ * 2, k_last_look);
+            return;
         }
+        said_ = false;
+        next_look_ = k_first_look;
         watch_place();
-    } while (bound && !listener_.in_place());
+    }
+    // Where the directory cannot be watched.
+    if (place_ || !listener_.may_rebind()) return;
+    look_again_.set(std::chrono::steady_clock::now() + k_last_look, [this] { check_place(); });
+}
+
+Result<void> Acceptor::take_place() {
+    if (!listener_.in_place() && listening_) {
+        if (auto bound = listener_.rebind(); !bound) return bound;
+        listening_ = false;
+        log_("the socket " + listener_.path() + " was removed: bound again");
+    }
+    auto listens = listen();
+    listening_ = static_cast<bool>(listens);
+    return listens;
 }
 
 }  // namespace procd::loop

@@ -11,9 +11,9 @@
 
 namespace procd::loop {
 
-// Takes connections from the socket, and keeps the socket where it is: one that is unlinked is bound again.
-// Out of descriptors, it tells who comes that there is no room; out of memory, it waits a moment instead of
-// spinning.
+// Takes connections from the socket, and keeps the socket where it is: one that is unlinked is bound again,
+// and where that fails it is tried until it works. Out of descriptors, it tells who comes that there is no
+// room; out of memory, it waits a moment instead of spinning.
 class Acceptor {
   public:
     using OnConnection = std::function<void(UniqueFd)>;
@@ -24,11 +24,12 @@ class Acceptor {
     const std::string& path() const { return listener_.path(); }
 
   private:
-    void listen();
+    Result<void> listen();
     void accept_some();
     bool turn_one_away();
     void watch_place();
     void check_place();
+    Result<void> take_place();
 
     asio::io_context& io_;
     sys::Listener listener_;
@@ -38,6 +39,10 @@ class Acceptor {
     std::unique_ptr<Readiness> place_;
     UniqueFd reserve_;  // given up to have one descriptor when there are no more
     Alarm pause_;
+    Alarm look_again_;
+    core::Duration next_look_;
+    bool listening_ = false;
+    bool said_ = false;  // that the socket is not in its place
 };
 
 }  // namespace procd::loop

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <asio/steady_timer.hpp>
 
 #include "daemon/core/types.hpp"
+#include "daemon/loop/guard.hpp"
 
 namespace procd::loop {
 
@@ -17,12 +19,15 @@ namespace procd::loop {
 // and an older one's handler does nothing.
 class Alarm {
   public:
+    static constexpr auto k_pause = std::chrono::milliseconds(100);
+
     explicit Alarm(asio::io_context& io) : timer_(io), generation_(std::make_shared<std::uint64_t>(0)) {}
     ~Alarm() { ++*generation_; }
     Alarm(const Alarm&) = delete;
     Alarm& operator=(const Alarm&) = delete;
 
-    // Instead of what was set before; none: nothing rings.
+    // Instead of what was set before; none: nothing rings. A handler that threw is called again after a
+    // pause.
     void set(std::optional<core::Mono> at, std::function<void()> handler) {
         if (at == at_) return;
         at_ = at;
@@ -36,7 +41,8 @@ class Alarm {
             [this, generation = generation_, mine, handler = std::move(handler)](const asio::error_code&) {
                 if (*generation != mine) return;
                 at_.reset();
-                handler();
+                if (guarded(handler) || *generation != mine) return;
+                guarded([&] { set(std::chrono::steady_clock::now() + k_pause, handler); });
             });
     }
 

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include <asio/post.hpp>
-
 #include "daemon/loop/descriptor.hpp"
+#include "daemon/loop/guard.hpp"
 #include "daemon/loop/launch_plan.hpp"
 #include "daemon/sys/descriptors.hpp"
 #include "daemon/sys/log_file.hpp"
@@ -64,7 +63,7 @@ void Children::carry_out(const core::Launch& action) {
     if (!group) {
         launching->log_problem = group.error().operation + " " + group.error().subject;
         const sys::SpawnError error{sys::Stage::prepare, group.error().error, false};
-        asio::post(io_, [this, alive = alive_, id = action.id, launching, error] {
+        later(io_, [this, alive = alive_, id = action.id, launching, error] {
             if (*alive) not_launched(id, launching, error);
         });
         return;
@@ -75,11 +74,11 @@ void Children::carry_out(const core::Launch& action) {
             launching->of_owner[stream] = stream_of_owner(action.owner, static_cast<int>(stream));
 
     launching->launch = spawner_->submit(
-        action.uid, [launching, this] { return prepare_plan(*launching, config_); },
+        action.uid, [launching, config = config_] { return prepare_plan(*launching, config); },
         [this, alive = alive_, id = action.id, launching](sys::Launch::Outcome outcome) {
             // Move-only, so through a holder: the spawner's callback is copyable.
             auto held = std::make_shared<sys::Launch::Outcome>(std::move(outcome));
-            asio::post(io_, [this, alive, id, launching, held] {
+            later(io_, [this, alive, id, launching, held] {
                 if (!*alive) return;
                 if (auto* spawned = std::get_if<sys::Spawned>(held.get()))
                     launched(id, launching, std::move(*spawned));
@@ -163,11 +162,10 @@ void Children::refresh(core::ProcessId id) {
     tell_(core::MainExited{id, core_exit(*exit)});
 }
 
-core::ResourcePtr Children::sentinel(core::ProcessId id) {
+Result<UniqueFd> Children::sentinel(core::ProcessId id) {
     const auto found = children_.find(id);
     const bool lives = found != children_.end() && found->second->pidfd;
-    UniqueFd fd = lives ? sys::duplicate(found->second->pidfd->fd()) : sys::readable_for_ever();
-    return fd ? hold(std::move(fd)) : nullptr;
+    return lives ? sys::duplicate(found->second->pidfd->fd()) : sys::readable_for_ever();
 }
 
 bool Children::is_main(pid_t pid) const {
@@ -187,7 +185,7 @@ std::vector<pid_t> Children::launching() const {
 // ---- trees -----------------------------------------------------------------------------------------------
 
 void Children::carry_out(const core::SendSignal& action) {
-    containment_.signal_tree(action.id, action.signal, !action.tree, action.resume);
+    containment_.signal_tree(action.id, action.signal, !action.tree, action.resume, action.sender);
 }
 
 void Children::carry_out(const core::KillTree& action) {
@@ -198,7 +196,7 @@ void Children::carry_out(const core::KillTree& action) {
 void Children::carry_out(const core::CountTree& action) {
     to_count_.push_back(action.id);
     if (to_count_.size() > 1) return;
-    asio::post(io_, [this, alive = alive_] {
+    later(io_, [this, alive = alive_] {
         if (*alive) count_all();
     });
 }
@@ -220,7 +218,10 @@ void Children::watch_tree(core::ProcessId id) {
     if (!child.tree) {
         if (UniqueFd watch = containment_.empty_watch(id)) {
             child.tree = std::make_unique<Readiness>(io_, std::move(watch));
-            child.next_poll = k_first_poll_watched;
+            if (child.tree->problem())
+                child.tree.reset();  // counting again does
+            else
+                child.next_poll = k_first_poll_watched;
         }
     }
     if (child.tree && !child.tree_armed) {

@@ -43,8 +43,8 @@ class Children {
 
     // Reaps the main if it has ended, and tells.
     void refresh(core::ProcessId id);
-    // Readable once the main has ended. Null: out of descriptors.
-    core::ResourcePtr sentinel(core::ProcessId id);
+    // Readable once the main has ended.
+    Result<UniqueFd> sentinel(core::ProcessId id);
     // A living main, or a child that is just being started.
     bool is_main(pid_t pid) const;
     // The pids of children that are cloned and not told as launched yet.

@@ -5,19 +5,19 @@
 #include <span>
 #include <utility>
 
-#include <asio/post.hpp>
-
 #include "base/fd_passing.hpp"
 #include "daemon/loop/descriptor.hpp"
+#include "daemon/loop/guard.hpp"
 
 namespace procd::loop {
 
 Connection::Connection(asio::io_context& io, core::ConnectionId id, UniqueFd socket, sys::Peer peer,
-                       Handlers handlers)
+                       std::shared_ptr<DescriptorCount> count, Handlers handlers)
     : io_(io),
       id_(id),
       socket_(io, std::move(socket)),
       peer_(std::move(peer)),
+      count_(std::move(count)),
       handlers_(std::move(handlers)) {}
 
 void Connection::start() {
@@ -68,13 +68,18 @@ void Connection::read_some() {
         if (received->fds.empty() && !received->truncated) continue;
         std::size_t held = 0;
         for (const Incoming& earlier : incoming_) held += earlier.descriptors.size();
-        Incoming incoming{lines_.fed() - 1, {}, received->truncated};
-        if (held + received->fds.size() > k_most_descriptors)
-            incoming.truncated = true;
+        Incoming incoming{lines_.fed() - 1, {}, ""};
+        if (received->truncated)
+            incoming.truncated = "procd has no room for the descriptors of this request (EMFILE)";
+        else if (held + received->fds.size() > k_most_descriptors)
+            incoming.truncated =
+                "a request has at most " + std::to_string(k_most_descriptors) + " descriptors";
+        else if (!count_->has_room(received->fds.size()))
+            incoming.truncated = count_->problem();
         else
-            for (UniqueFd& fd : received->fds) incoming.descriptors.push_back(hold(std::move(fd)));
-        if (incoming.truncated && !incoming_.empty())
-            incoming_.back().truncated = true;
+            for (UniqueFd& fd : received->fds) incoming.descriptors.push_back(hold(std::move(fd), count_));
+        if (!incoming.truncated.empty() && !incoming_.empty())
+            incoming_.back().truncated = incoming.truncated;
         else
             incoming_.push_back(std::move(incoming));
     }
@@ -108,7 +113,7 @@ void Connection::process() {
         if (!held_) {
             const auto line = lines_.next();
             if (!line) break;
-            held_ = Request{line->text, line->too_long, false, {}};
+            held_ = Request{line->text, line->too_long, "", {}};
             take_descriptors(*line, *held_);
         }
         if (!handlers_.on_request(*this, *held_)) {
@@ -122,7 +127,7 @@ void Connection::process() {
 
 void Connection::process_soon() {
     if (std::exchange(processing_, true)) return;
-    asio::post(io_, [self = shared_from_this()] {
+    later(io_, [self = shared_from_this()] {
         self->processing_ = false;
         if (!self->closed_) self->process();
         if (self->closed_ || !self->input_ended_) return;
@@ -138,7 +143,7 @@ void Connection::take_descriptors(const proto::LineReader::Line& line, Request& 
     while (!incoming_.empty() && incoming_.front().last_byte < line.end) {
         Incoming& incoming = incoming_.front();
         if (incoming.last_byte >= line.begin) {
-            request.truncated = request.truncated || incoming.truncated;
+            if (!incoming.truncated.empty()) request.truncated = incoming.truncated;
             for (core::ResourcePtr& descriptor : incoming.descriptors)
                 request.descriptors.push_back(std::move(descriptor));
         }
@@ -161,7 +166,7 @@ void Connection::send(std::string line, core::ResourcePtr descriptor) {
 
 void Connection::flush_soon() {
     if (writing_ || std::exchange(flushing_, true)) return;
-    asio::post(io_, [self = shared_from_this()] {
+    later(io_, [self = shared_from_this()] {
         self->flushing_ = false;
         self->flush();
     });

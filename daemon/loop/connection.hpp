@@ -11,6 +11,7 @@
 #include <asio/io_context.hpp>
 
 #include "daemon/core/types.hpp"
+#include "daemon/loop/descriptor.hpp"
 #include "daemon/loop/readiness.hpp"
 #include "daemon/sys/peer.hpp"
 #include "proto/framing.hpp"
@@ -31,12 +32,11 @@ constexpr int k_lines_a_turn = 32;
 // One client: bytes and descriptors in, lines out. Knows no method.
 class Connection : public std::enable_shared_from_this<Connection> {
   public:
-    // A request line, with the descriptors that came with it. truncated: some of them were dropped by the
-    // kernel.
+    // A request line, with the descriptors that came with it.
     struct Request {
         std::string line;
         bool too_long = false;
-        bool truncated = false;
+        std::string truncated;  // why some of the descriptors were dropped; empty: none was
         std::vector<core::ResourcePtr> descriptors;
     };
     struct Handlers {
@@ -47,11 +47,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     };
 
     Connection(asio::io_context& io, core::ConnectionId id, UniqueFd socket, sys::Peer peer,
-               Handlers handlers);
+               std::shared_ptr<DescriptorCount> count, Handlers handlers);
 
     core::ConnectionId id() const { return id_; }
     const sys::Peer& peer() const { return peer_; }
     int socket() { return socket_.fd(); }
+    // Why it cannot be served.
+    const std::optional<SysError>& problem() const { return socket_.problem(); }
 
     void start();
     // A whole line with its newline. The descriptor goes with its first byte.
@@ -79,7 +81,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     struct Incoming {
         std::uint64_t last_byte;  // stream offset
         std::vector<core::ResourcePtr> descriptors;
-        bool truncated;
+        std::string truncated;
     };
 
     void await_input();
@@ -96,6 +98,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     core::ConnectionId id_;
     Readiness socket_;
     sys::Peer peer_;
+    std::shared_ptr<DescriptorCount> count_;  // what it brings is on its user's account
     Handlers handlers_;
     proto::LineReader lines_;
     std::deque<Incoming> incoming_;

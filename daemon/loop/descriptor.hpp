@@ -1,6 +1,10 @@
 #pragma once
 
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "base/unique_fd.hpp"
@@ -8,14 +12,37 @@
 
 namespace procd::loop {
 
-// A descriptor that somebody holds through the core, which does not know what it is.
-struct Descriptor final : core::Resource {
-    explicit Descriptor(UniqueFd owned) : fd(std::move(owned)) {}
-    UniqueFd fd;
+// How many descriptors procd holds for a user: of requests that are not whole yet, of sessions, of processes
+// that are not started yet, and of answers that are not read yet.
+// Spawner threads let go of some, too.
+struct DescriptorCount {
+    DescriptorCount(std::uint32_t uid_, std::size_t most_) : uid(uid_), most(most_) {}
+    const std::uint32_t uid;
+    const std::size_t most;
+    std::atomic<std::size_t> held{0};
+
+    bool has_room(std::size_t more) const { return more <= most && held <= most - more; }
+    std::string problem() const {
+        return "procd holds " + std::to_string(held) + " descriptors for user " + std::to_string(uid) +
+               ", and at most max-descriptors, " + std::to_string(most);
+    }
 };
 
-inline core::ResourcePtr hold(UniqueFd fd) {
-    return std::make_shared<Descriptor>(std::move(fd));
+// A descriptor that somebody holds through the core, which does not know what it is.
+struct Descriptor final : core::Resource {
+    Descriptor(UniqueFd owned, std::shared_ptr<DescriptorCount> counted)
+        : fd(std::move(owned)), count(std::move(counted)) {
+        if (count) ++count->held;
+    }
+    ~Descriptor() override {
+        if (count) --count->held;
+    }
+    UniqueFd fd;
+    std::shared_ptr<DescriptorCount> count;  // null: procd's own
+};
+
+inline core::ResourcePtr hold(UniqueFd fd, std::shared_ptr<DescriptorCount> count = nullptr) {
+    return std::make_shared<Descriptor>(std::move(fd), std::move(count));
 }
 
 // Every Resource in procd is a Descriptor.

@@ -4,57 +4,70 @@
 #include <array>
 #include <iterator>
 
+#include "daemon/loop/shortage.hpp"
 #include "daemon/sys/pidfd.hpp"
 #include "daemon/sys/process_self.hpp"
 #include "daemon/sys/procfs.hpp"
 
 namespace procd::loop {
+namespace {
 
-std::optional<api::Watched> PidWatches::watch(pid_t pid) {
+core::Outcome<std::optional<api::Watched>> nobody_there(const SysError& error) {
+    if (error.is_shortage()) return refuse_for_shortage(error);
+    return std::optional<api::Watched>();
+}
+
+core::Refusal not_permitted(std::string why) {
+    return {core::RefusalKind::not_permitted, std::move(why), {}, {}};
+}
+
+// Of a fact about a caller that could not be had.
+core::Refusal unknown(const SysError& error, const char* why) {
+    return error.is_shortage() ? refuse_for_shortage(error) : not_permitted(why);
+}
+
+}  // namespace
+
+core::Outcome<std::optional<api::Watched>> PidWatches::watch(pid_t pid) {
     auto pidfd = sys::open_pidfd(pid);
-    if (!pidfd) return std::nullopt;
+    if (!pidfd) return nobody_there(pidfd.error());
     return watch(std::move(*pidfd));
 }
 
-std::optional<api::Watched> PidWatches::watch(UniqueFd pidfd) {
-    const pid_t pid = sys::pid_of(pidfd.get());
-    if (pid <= 0) return std::nullopt;
-    const auto start = sys::start_time(pid);
-    const auto uid = sys::effective_uid_of(pid);
-    const std::string comm = sys::comm_of(pid);
+core::Outcome<std::optional<api::Watched>> PidWatches::watch(UniqueFd pidfd) {
+    const auto pid = sys::pid_of(pidfd.get());
+    if (!pid) return nobody_there(pid.error());
+    const auto stat = sys::read_stat(*pid);
+    if (!stat) return nobody_there(stat.error());
+    const auto uid = sys::effective_uid_of(*pid);
+    if (!uid) return nobody_there(uid.error());
     // Only now: what was read is this process's, if it still lives.
-    if (!start || !uid || sys::has_exited(pidfd.get())) return std::nullopt;
-    const Identity identity{pid, *start};
-    forget_dead();
+    if (sys::has_exited(pidfd.get())) return std::optional<api::Watched>();
+    const Identity identity{*pid, stat->start_time};
     const auto [known, is_new] = by_identity_.try_emplace(identity, next_);
     if (is_new) ++next_;
     const std::uint64_t number = known->second;
     Entry& entry = entries_[number];
     entry.identity = identity;
-    entry.watched = api::Watched{number, {pid, comm}, *uid};
+    entry.watched = api::Watched{number, {*pid, stat->comm}, *uid};
     if (!entry.pidfd) {
         entry.pidfd = std::make_unique<Readiness>(io_, std::move(pidfd));
+        if (const auto problem = entry.pidfd->problem()) {
+            rest(number, is_new);
+            return refuse_for_shortage(*problem);
+        }
         entry.pidfd->on_readable([this, number] { ended(number); });
     }
-    return entry.watched;
+    return std::optional(entry.watched);
 }
 
-void PidWatches::rest(std::uint64_t number) {
-    if (const auto found = entries_.find(number); found != entries_.end()) found->second.pidfd.reset();
-}
-
-// Resting ones are nobody's business until there are many.
-void PidWatches::forget_dead() {
-    constexpr std::size_t k_many = 64;
-    if (entries_.size() < look_again_at_) return;
-    for (auto entry = entries_.begin(); entry != entries_.end();) {
-        const auto& [number, watched] = *entry;
-        const bool dead =
-            !watched.pidfd && sys::start_time(watched.identity.first) != watched.identity.second;
-        if (dead) by_identity_.erase(watched.identity);
-        entry = dead ? entries_.erase(entry) : std::next(entry);
-    }
-    look_again_at_ = std::max(k_many, entries_.size() * 2);
+void PidWatches::rest(std::uint64_t number, bool forget) {
+    const auto found = entries_.find(number);
+    if (found == entries_.end()) return;
+    found->second.pidfd.reset();
+    if (!forget) return;
+    by_identity_.erase(found->second.identity);
+    entries_.erase(found);
 }
 
 void PidWatches::ended(std::uint64_t number) {
@@ -82,23 +95,25 @@ OwnNamespaces own_namespaces() {
     return own;
 }
 
-std::variant<core::Identity, std::string> identity_of(const sys::Peer& peer, const OwnNamespaces& own,
-                                                      bool allow_confined) {
+core::Outcome<core::Identity> identity_of(const sys::Peer& peer, const OwnNamespaces& own,
+                                          bool allow_confined) {
     core::Identity identity;
     identity.uid = peer.uid;
     identity.gid = peer.gid;
     identity.groups.assign(peer.groups.begin(), peer.groups.end());
     const auto restrictions = sys::restrictions_of(peer.pid);
-    if (!restrictions) return "the caller has ended, so what it may do is not known";
+    if (!restrictions)
+        return unknown(restrictions.error(), "the caller has ended, so what it may do is not known");
     identity.no_new_privs = restrictions->no_new_privs && !own.no_new_privs;
     if (allow_confined) return identity;
     if (restrictions->seccomp != 0 && !own.seccomp)
-        return "the caller is confined by seccomp, and its child would not be";
+        return not_permitted("the caller is confined by seccomp, and its child would not be");
     for (const auto& [kind, inode] : own.inodes) {
         const auto callers = sys::namespace_of(peer.pid, kind);
-        if (!callers) return "the caller's namespaces cannot be read";
+        if (!callers) return unknown(callers.error(), "the caller's namespaces cannot be read");
         if (*callers != inode)
-            return "the caller is in another " + kind + " namespace, and its child would not be";
+            return not_permitted("the caller is in another " + kind +
+                                 " namespace, and its child would not be");
     }
     return identity;
 }

@@ -26,10 +26,10 @@ class PidWatches {
     PidWatches(asio::io_context& io, OnEnd on_end) : io_(io), on_end_(std::move(on_end)) {}
 
     // None: there is no such process, or it has ended.
-    std::optional<api::Watched> watch(pid_t pid);
-    std::optional<api::Watched> watch(UniqueFd pidfd);
-    // Its end need not be noticed any more; the number stays its own while it lives.
-    void rest(std::uint64_t number);
+    core::Outcome<std::optional<api::Watched>> watch(pid_t pid);
+    core::Outcome<std::optional<api::Watched>> watch(UniqueFd pidfd);
+    // Its end need not be noticed any more; the number stays its own, but where it is to be forgotten.
+    void rest(std::uint64_t number, bool forget);
 
   private:
     using Identity = std::pair<pid_t, std::uint64_t>;  // pid and start time
@@ -39,12 +39,10 @@ class PidWatches {
         std::unique_ptr<Readiness> pidfd;  // null: resting
     };
     void ended(std::uint64_t number);
-    void forget_dead();
 
     asio::io_context& io_;
     OnEnd on_end_;
     std::uint64_t next_ = 1;
-    std::size_t look_again_at_ = 0;
     std::map<std::uint64_t, Entry> entries_;
     std::map<Identity, std::uint64_t> by_identity_;
 };
@@ -59,7 +57,7 @@ OwnNamespaces own_namespaces();
 
 // Who a child of this caller would be; or why a procd of root's starts nothing for it: what is confined in
 // namespaces or by seccomp would get out that way.
-std::variant<core::Identity, std::string> identity_of(const sys::Peer& peer, const OwnNamespaces& own,
-                                                      bool allow_confined);
+core::Outcome<core::Identity> identity_of(const sys::Peer& peer, const OwnNamespaces& own,
+                                          bool allow_confined);
 
 }  // namespace procd::loop

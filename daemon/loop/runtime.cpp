@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <limits>
 #include <new>
 #include <utility>
 
-#include <asio/post.hpp>
-
 #include "base/fd_passing.hpp"
 #include "daemon/loop/descriptor.hpp"
+#include "daemon/loop/guard.hpp"
 #include "daemon/loop/log.hpp"
 #include "daemon/sys/descriptors.hpp"
 #include "daemon/sys/log_file.hpp"
@@ -20,6 +20,8 @@ namespace procd::loop {
 namespace {
 
 constexpr auto k_farewell = std::chrono::seconds(1);  // for the last answers to be read, and for strays to go
+constexpr auto k_again = std::chrono::milliseconds(100);  // after an action for which there was no memory
+constexpr int k_tries = 50;                               // then the others are worth more
 constexpr auto k_stray_pause = std::chrono::milliseconds(5);
 
 api::Self describe_self(const RuntimeConfig& config, const sys::Containment& containment) {
@@ -45,7 +47,8 @@ Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<s
       signals_(io_, std::move(signals)),
       service_manager_(io_),
       deadline_(io_),
-      farewell_(io_) {
+      farewell_(io_),
+      again_(io_) {
     acceptor_ = std::make_unique<Acceptor>(
         io_, std::move(listener), [this](UniqueFd socket) { on_connection(std::move(socket)); },
         [](const std::string& text) { log_warning(text); });
@@ -93,9 +96,13 @@ void Runtime::perform(core::Actions actions) {
     for (core::Action& action : actions) actions_.push_back(std::move(action));
     if (std::exchange(performing_, true)) return;
     while (!actions_.empty()) {
-        const core::Action action = std::move(actions_.front());
+        // It, and what was decided after it, is tried again: no memory for a moment leaves nothing undone.
+        if (!guarded([this] { carry_out(actions_.front()); }) && ++tries_ < k_tries) {
+            again_.set(now().mono + k_again, [this] { perform({}); });
+            break;
+        }
+        tries_ = 0;
         actions_.pop_front();
-        carry_out(action);
     }
     performing_ = false;
     service_manager_.living(api_.core().active());
@@ -111,7 +118,7 @@ void Runtime::carry_out(const core::Action& action) {
     } else if (const auto* report = std::get_if<core::Report>(&action)) {
         log_warning(report->text);
     } else if (const auto* stop = std::get_if<core::StopWatching>(&action)) {
-        watches_.rest(stop->owner.number);
+        watches_.rest(stop->owner.number, stop->forget);
     } else if (std::holds_alternative<core::Leave>(action)) {
         leave();
     } else {
@@ -140,9 +147,9 @@ void Runtime::end_strays(core::Mono until) {
         return farewell_.set(now().mono + k_stray_pause, [this, until] { end_strays(until); });
     const auto stop = [this] { io_.stop(); };
     farewell_.set(now().mono + k_farewell, stop);
-    asio::post(io_, [this, stop] {
+    later(io_, [this, stop] {
         // Behind the answers that are queued already.
-        asio::post(io_, [this, stop] {
+        later(io_, [this, stop] {
             const bool quiet = std::all_of(clients_.begin(), clients_.end(),
                                            [](const auto& entry) { return entry.second.connection->idle(); });
             if (quiet) stop();
@@ -158,22 +165,22 @@ Runtime::Client* Runtime::client(core::ConnectionId id) {
 }
 
 void Runtime::on_connection(UniqueFd socket) {
+    const auto turn_away = [](int fd, const std::string& why) {
+        const proto::WireError error{proto::ErrorKind::limit, why, proto::OrderedJson::object()};
+        (void)send_with_fds(fd, proto::error_line("null", error), {});
+    };
     auto peer = sys::peer_of(socket.get());
     if (!peer) return log_warning(peer.error().message());
-    std::size_t& count = connections_of_[peer->uid];
-    if (count >= config_.max_connections && peer->uid != 0 && peer->uid != self_.uid) {
-        const std::string text = "user " + std::to_string(peer->uid) + " has " + std::to_string(count) +
-                                 " connections, the most that one may have";
-        (void)send_with_fds(
-            socket.get(),
-            proto::error_line("null", {proto::ErrorKind::limit, text, proto::OrderedJson::object()}), {});
-        return;
-    }
-    ++count;
-    const core::ConnectionId id = next_connection_++;
-    Client& entry = clients_[id];
+    const uid_t uid = peer->uid;
+    const pid_t pid = peer->pid;
+    const auto others = connections_of_.find(uid);
+    const std::size_t count = others == connections_of_.end() ? 0 : others->second;
+    if (count >= config_.max_connections && uid != 0 && uid != self_.uid)
+        return turn_away(socket.get(), "user " + std::to_string(uid) + " has " + std::to_string(count) +
+                                           " connections, the most that one may have");
+    UniqueFd early_pidfd;
     if (!sys::supports_peer_pidfd())
-        if (auto pidfd = sys::peer_pidfd(socket.get(), *peer)) entry.early_pidfd = std::move(*pidfd);
+        if (auto pidfd = sys::peer_pidfd(socket.get(), *peer)) early_pidfd = std::move(*pidfd);
     Connection::Handlers handlers;
     handlers.on_request = [this](Connection& from, const Connection::Request& request) {
         return on_request(from, request);
@@ -181,12 +188,30 @@ void Runtime::on_connection(UniqueFd socket) {
     handlers.on_half_closed = [this](Connection& from) {
         half_closed_.insert(from.id());
         // Not from inside one of its own functions.
-        asio::post(io_, [this, from_id = from.id()] { close_if_done(from_id); });
+        later(io_, [this, from_id = from.id()] { close_if_done(from_id); });
     };
     handlers.on_closed = [this](Connection& closed) { on_closed(closed); };
-    entry.connection =
-        std::make_shared<Connection>(io_, id, std::move(socket), std::move(*peer), std::move(handlers));
+    const core::ConnectionId id = next_connection_++;
+    auto connection = std::make_shared<Connection>(io_, id, std::move(socket), std::move(*peer),
+                                                   descriptors_of(uid), std::move(handlers));
+    if (const auto& problem = connection->problem())
+        return turn_away(connection->socket(),
+                         "procd cannot watch one more connection: " + problem->message());
+    ++connections_of_[uid];
+    connections_by_pid_[pid].insert(id);
+    Client& entry = clients_[id];
+    entry.early_pidfd = std::move(early_pidfd);
+    entry.connection = std::move(connection);
     entry.connection->start();
+}
+
+// One that is nobody's any more is let go when the next is made.
+std::shared_ptr<DescriptorCount> Runtime::descriptors_of(std::uint32_t uid) {
+    if (const auto known = descriptors_of_.find(uid); known != descriptors_of_.end()) return known->second;
+    std::erase_if(descriptors_of_, [](const auto& entry) { return entry.second.use_count() == 1; });
+    const bool unlimited = uid == 0 || uid == self_.uid;
+    const std::size_t most = unlimited ? std::numeric_limits<std::size_t>::max() : config_.max_descriptors;
+    return descriptors_of_[uid] = std::make_shared<DescriptorCount>(uid, most);
 }
 
 bool Runtime::on_request(Connection& connection, const Connection::Request& request) {
@@ -196,8 +221,8 @@ bool Runtime::on_request(Connection& connection, const Connection::Request& requ
         api_.refuse_line(from, {proto::ErrorKind::too_large,
                                 "a request has at most " + std::to_string(proto::k_max_line_bytes) + " bytes",
                                 proto::OrderedJson::object()});
-    } else if (request.truncated) {
-        api_.refuse_truncated(from, request.line);
+    } else if (!request.truncated.empty()) {
+        api_.refuse_descriptors(from, request.line, request.truncated);
     } else {
         try {
             return api_.handle(from, request.line, request.descriptors, connection.hung_up());
@@ -217,6 +242,11 @@ void Runtime::on_closed(Connection& connection) {
     const core::ConnectionId id = connection.id();
     const auto count = connections_of_.find(connection.peer().uid);
     if (--count->second == 0) connections_of_.erase(count);
+    if (const auto same = connections_by_pid_.find(connection.peer().pid);
+        same != connections_by_pid_.end()) {
+        same->second.erase(id);
+        if (same->second.empty()) connections_by_pid_.erase(same);
+    }
     half_closed_.erase(id);
     clients_.erase(id);
     api_.connection_closed(id);

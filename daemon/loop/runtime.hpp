@@ -17,6 +17,7 @@
 #include "daemon/loop/alarm.hpp"
 #include "daemon/loop/children.hpp"
 #include "daemon/loop/connection.hpp"
+#include "daemon/loop/descriptor.hpp"
 #include "daemon/loop/peers.hpp"
 #include "daemon/loop/service_manager.hpp"
 #include "daemon/sys/containment.hpp"
@@ -29,7 +30,9 @@ struct RuntimeConfig {
     core::Config core;
     std::string log_dir;
     std::string version;
-    std::size_t max_connections = 1024;  // of each user but root and procd's own
+    // Of each user but root and procd's own.
+    std::size_t max_connections = 1024;
+    std::size_t max_descriptors = 4096;
     bool allow_confined = false;
     sys::ResourceLimit nofile{};  // procd's own before it was raised: what children of nobody's get
 };
@@ -52,20 +55,22 @@ class Runtime final : public api::Host {
     core::Now now() const override;
     const api::Self& self() const override { return self_; }
     core::OwnerFacts peer(core::ConnectionId connection) override;
-    std::optional<core::ProcessId> enclosing(core::ConnectionId connection) override;
-    std::optional<core::SessionId> session_around(core::ConnectionId connection) override;
-    bool watch_peer(core::ConnectionId connection) override;
-    std::variant<core::Identity, std::string> identity(core::ConnectionId connection) override;
-    std::vector<core::ResourceLimit> limits(core::ConnectionId connection) override;
+    core::Outcome<std::optional<core::ProcessId>> enclosing(core::ConnectionId connection) override;
+    core::Outcome<std::optional<core::SessionId>> session_around(core::ConnectionId connection) override;
+    core::Outcome<bool> watch_peer(core::ConnectionId connection) override;
+    core::Outcome<core::Identity> identity(core::ConnectionId connection) override;
+    core::Outcome<std::vector<core::ResourceLimit>> limits(core::ConnectionId connection) override;
     std::optional<core::Identity> user(const std::string& name) override;
     std::string comm(std::int64_t pid) override;
-    std::optional<api::Watched> watch_pid(std::int64_t pid) override;
-    std::optional<api::Watched> watch_pidfd(const core::ResourcePtr& pidfd) override;
-    void rest_watch(std::uint64_t number) override { watches_.rest(number); }
-    bool runs_in_launch(core::ConnectionId connection) override;
-    bool is_pidfd(const core::ResourcePtr& descriptor) const override;
+    core::Outcome<std::optional<api::Watched>> watch_pid(std::int64_t pid) override;
+    core::Outcome<std::optional<api::Watched>> watch_pidfd(const core::ResourcePtr& pidfd) override;
+    void rest_watch(std::uint64_t number, bool forget) override { watches_.rest(number, forget); }
+    core::Outcome<bool> may_signal(core::ProcessId process, core::UserId uid) override;
+    core::Outcome<bool> runs_in_launch(core::ConnectionId connection) override;
+    core::Outcome<bool> is_pidfd(const core::ResourcePtr& descriptor) const override;
     void refresh(core::ProcessId process) override { children_.refresh(process); }
-    core::ResourcePtr sentinel(core::ProcessId process) override { return children_.sentinel(process); }
+    core::Outcome<core::ResourcePtr> sentinel(core::ConnectionId connection,
+                                              core::ProcessId process) override;
     void send(core::ConnectionId connection, std::string line, core::ResourcePtr descriptor) override;
     bool send_event(core::ConnectionId connection, const std::string& line) override;
     void resume(core::ConnectionId connection) override;
@@ -90,6 +95,8 @@ class Runtime final : public api::Host {
     void leave();
     void end_strays(core::Mono until);
     Client* client(core::ConnectionId id);
+    std::optional<core::SessionId> newest_session_of(pid_t pid);
+    std::shared_ptr<DescriptorCount> descriptors_of(std::uint32_t uid);
 
     RuntimeConfig config_;
     asio::io_context io_;
@@ -101,14 +108,18 @@ class Runtime final : public api::Host {
     api::Api api_;
     std::unordered_map<core::ConnectionId, Client> clients_;
     std::map<std::uint32_t, std::size_t> connections_of_;
+    std::map<pid_t, std::set<core::ConnectionId>> connections_by_pid_;
+    std::map<std::uint32_t, std::shared_ptr<DescriptorCount>> descriptors_of_;
     std::set<core::ConnectionId> half_closed_;
     core::ConnectionId next_connection_ = 1;
     std::deque<core::Action> actions_;
     bool performing_ = false;
+    int tries_ = 0;  // of the first action
     Readiness signals_;
     ServiceManager service_manager_;
     Alarm deadline_;
     Alarm farewell_;
+    Alarm again_;
     std::unique_ptr<Acceptor> acceptor_;
     bool leaving_ = false;
 };

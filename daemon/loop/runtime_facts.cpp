@@ -3,6 +3,7 @@
 
 #include "daemon/loop/descriptor.hpp"
 #include "daemon/loop/runtime.hpp"
+#include "daemon/loop/shortage.hpp"
 #include "daemon/sys/descriptors.hpp"
 #include "daemon/sys/limits.hpp"
 #include "daemon/sys/pidfd.hpp"
@@ -20,15 +21,27 @@ core::OwnerFacts Runtime::peer(core::ConnectionId connection) {
     return {pid, sys::comm_of(pid)};
 }
 
-std::optional<core::ProcessId> Runtime::enclosing(core::ConnectionId connection) {
+core::Outcome<std::optional<core::ProcessId>> Runtime::enclosing(core::ConnectionId connection) {
     Client* const from = client(connection);
-    if (!from) return std::nullopt;
-    if (!from->enclosing) from->enclosing = containment_->tree_of(from->connection->peer().pid);
+    if (!from) return std::optional<core::ProcessId>();
+    if (!from->enclosing) {
+        auto tree = containment_->tree_of(from->connection->peer().pid);
+        if (!tree) return refuse_for_shortage(tree.error());
+        from->enclosing = *tree;
+    }
     const auto id = *from->enclosing;
     return id && api_.core().find(*id) ? id : std::nullopt;
 }
 
-bool Runtime::runs_in_launch(core::ConnectionId connection) {
+core::Outcome<bool> Runtime::may_signal(core::ProcessId process, core::UserId uid) {
+    const core::Process* const record = api_.core().find(process);
+    if (!record || !record->alive()) return true;
+    const auto may = sys::may_signal(static_cast<pid_t>(record->pid), uid);
+    if (!may && may.error().is_shortage()) return refuse_for_shortage(may.error());
+    return !may || *may;
+}
+
+core::Outcome<bool> Runtime::runs_in_launch(core::ConnectionId connection) {
     const Client* const from = client(connection);
     // What it runs in does not change any more once that was found.
     if (!from || (from->enclosing && *from->enclosing)) return false;
@@ -38,36 +51,48 @@ bool Runtime::runs_in_launch(core::ConnectionId connection) {
     for (int depth = 0; pid > 1 && depth < k_deepest; ++depth) {
         if (std::find(launching.begin(), launching.end(), pid) != launching.end()) return true;
         const auto stat = sys::read_stat(pid);
+        if (!stat && stat.error().is_shortage()) return refuse_for_shortage(stat.error());
         if (!stat || stat->ppid == sys::own_pid()) break;
         pid = stat->ppid;
     }
     return false;
 }
 
-std::optional<core::SessionId> Runtime::session_around(core::ConnectionId connection) {
+std::optional<core::SessionId> Runtime::newest_session_of(pid_t pid) {
+    std::optional<core::SessionId> newest;
+    const auto connections = connections_by_pid_.find(pid);
+    if (connections == connections_by_pid_.end()) return newest;
+    for (const core::ConnectionId connection : connections->second) {
+        const auto& held = api_.core().sessions_held_by(connection);
+        if (!held.empty() && (!newest || *newest < *held.rbegin())) newest = *held.rbegin();
+    }
+    return newest;
+}
+
+core::Outcome<std::optional<core::SessionId>> Runtime::session_around(core::ConnectionId connection) {
     const Client* const from = client(connection);
-    if (!from || api_.core().sessions().empty()) return std::nullopt;
-    std::map<pid_t, core::SessionId> holders;
-    for (const auto& [id, session] : api_.core().sessions())
-        if (const Client* const holder = client(session.holder)) holders[holder->connection->peer().pid] = id;
+    const std::optional<core::SessionId> none;
+    if (!from || !api_.core().has_sessions()) return none;
     constexpr int k_deepest = 1000;
     pid_t pid = from->connection->peer().pid;
     for (int depth = 0; pid > 1 && depth < k_deepest; ++depth) {
         const auto stat = sys::read_stat(pid);
+        if (!stat && stat.error().is_shortage()) return refuse_for_shortage(stat.error());
         if (!stat) break;
         pid = stat->ppid;
-        if (const auto holder = holders.find(pid); holder != holders.end()) return holder->second;
+        if (const auto session = newest_session_of(pid)) return session;
     }
-    return std::nullopt;
+    return none;
 }
 
-bool Runtime::watch_peer(core::ConnectionId connection) {
+core::Outcome<bool> Runtime::watch_peer(core::ConnectionId connection) {
     Client* const from = client(connection);
     if (!from || from->peer_ended) return false;
     if (from->pidfd) return true;
     UniqueFd pidfd = std::move(from->early_pidfd);
     if (!pidfd) {
         auto opened = sys::peer_pidfd(from->connection->socket(), from->connection->peer());
+        if (!opened && opened.error().is_shortage()) return refuse_for_shortage(opened.error());
         if (opened) pidfd = std::move(*opened);
     }
     if (!pidfd || sys::has_exited(pidfd.get())) {
@@ -85,23 +110,29 @@ bool Runtime::watch_peer(core::ConnectionId connection) {
     return true;
 }
 
-std::variant<core::Identity, std::string> Runtime::identity(core::ConnectionId connection) {
+core::Outcome<core::Identity> Runtime::identity(core::ConnectionId connection) {
     const Client* const from = client(connection);
-    if (!from) return "the connection is closed";
+    const auto refuse = [](std::string why) {
+        return core::Refusal{core::RefusalKind::not_permitted, std::move(why), {}, {}};
+    };
+    if (!from) return refuse("the connection is closed");
     // A user's own procd starts everything as that user.
     if (self_.uid != 0) return core::Identity{self_.uid, sys::own_gid(), {}, false};
     // A pid may be another's by now: what was read of it counts only if the peer still lives after that.
-    const std::string gone = "the caller has ended, so what it may do is not known";
-    if (!watch_peer(connection)) return gone;
+    const core::Refusal gone = refuse("the caller has ended, so what it may do is not known");
+    const auto lives = watch_peer(connection);
+    if (!lives) return lives.refusal();
+    if (!*lives) return gone;
     auto identity = identity_of(from->connection->peer(), own_, config_.allow_confined);
     if (!from->pidfd || sys::has_exited(from->pidfd->fd())) return gone;
     return identity;
 }
 
-std::vector<core::ResourceLimit> Runtime::limits(core::ConnectionId connection) {
+core::Outcome<std::vector<core::ResourceLimit>> Runtime::limits(core::ConnectionId connection) {
     const Client* const from = client(connection);
     auto limits = sys::limits_of(from ? from->connection->peer().pid : sys::own_pid());
     const bool own = !limits;
+    if (own && limits.error().is_shortage()) return refuse_for_shortage(limits.error());
     if (own) limits = sys::limits_of(sys::own_pid());
     std::vector<core::ResourceLimit> result;
     if (!limits) return result;
@@ -130,20 +161,34 @@ std::string Runtime::comm(std::int64_t pid) {
     return sys::comm_of(static_cast<pid_t>(pid));
 }
 
-std::optional<api::Watched> Runtime::watch_pid(std::int64_t pid) {
+core::Outcome<std::optional<api::Watched>> Runtime::watch_pid(std::int64_t pid) {
     return watches_.watch(static_cast<pid_t>(pid));
 }
 
-bool Runtime::is_pidfd(const core::ResourcePtr& descriptor) const {
-    return sys::is_pidfd(fd_of(descriptor));
+core::Outcome<bool> Runtime::is_pidfd(const core::ResourcePtr& descriptor) const {
+    const auto is_pidfd = sys::is_pidfd(fd_of(descriptor));
+    if (!is_pidfd && is_pidfd.error().is_shortage()) return refuse_for_shortage(is_pidfd.error());
+    return is_pidfd && *is_pidfd;
 }
 
-std::optional<api::Watched> Runtime::watch_pidfd(const core::ResourcePtr& pidfd) {
+core::Outcome<core::ResourcePtr> Runtime::sentinel(core::ConnectionId connection, core::ProcessId process) {
+    const Client* const to = client(connection);
+    const auto count = descriptors_of(to ? to->connection->peer().uid : self_.uid);
+    if (!count->has_room(1)) return core::Refusal{core::RefusalKind::limit, count->problem(), {}, {}};
+    auto fd = children_.sentinel(process);
+    if (!fd) return refuse_for_shortage(fd.error());
+    return hold(std::move(*fd), count);
+}
+
+core::Outcome<std::optional<api::Watched>> Runtime::watch_pidfd(const core::ResourcePtr& pidfd) {
     // A descriptor of our own: the reactor's flags would show in the caller's, which is the same open file.
-    const pid_t pid = sys::pid_of(fd_of(pidfd));
-    if (pid <= 0) return std::nullopt;
-    auto own = sys::open_pidfd(pid);
-    if (!own || sys::has_exited(fd_of(pidfd))) return std::nullopt;
+    const std::optional<api::Watched> nobody;
+    const auto pid = sys::pid_of(fd_of(pidfd));
+    if (!pid && pid.error().is_shortage()) return refuse_for_shortage(pid.error());
+    if (!pid) return nobody;
+    auto own = sys::open_pidfd(*pid);
+    if (!own && own.error().is_shortage()) return refuse_for_shortage(own.error());
+    if (!own || sys::has_exited(fd_of(pidfd))) return nobody;
     return watches_.watch(std::move(*own));
 }
 

@@ -1,5 +1,6 @@
 #include "daemon/sys/adopted.hpp"
 
+#include <cstdlib>
 #include <unordered_set>
 
 namespace procd::sys {
@@ -13,6 +14,17 @@ constexpr std::chrono::seconds k_doubt{1};
 bool is_alive(const ProcessKey& key) {
     const auto stat = read_stat(key.pid);
     return stat && !stat->is_dead() && (key.start_time == 0 || stat->start_time == key.start_time);
+}
+
+std::optional<TreeId> tagged_tree(pid_t pid, const std::string& socket_path) {
+    const auto tag = environment_value(pid, "PROCD_ID");
+    if (!tag || environment_value(pid, "PROCD_SOCKET") != socket_path) return std::nullopt;
+    return std::strtoll(tag->c_str(), nullptr, 10);
+}
+
+bool is_credible(pid_t pid, const TreeMain& main) {
+    const auto ids = uids_of(pid);
+    return ids && ids->real == main.uid;
 }
 
 void Adopted::refresh(const Attribute& attribute, const std::function<bool(pid_t)>& except) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <sys/types.h>
 #include <unordered_map>
 #include <vector>
@@ -23,6 +24,12 @@ struct ProcessKey {
 
 // Living and still the same process (a zombie is not living).
 bool is_alive(const ProcessKey& key);
+
+// What a process's environment says of the tree it is of (PROCD_ID), where it names this instance
+// (PROCD_SOCKET).
+std::optional<TreeId> tagged_tree(pid_t pid, const std::string& socket_path);
+// Whether that counts: an environment is what its user made it, so it speaks for that user's trees alone.
+bool is_credible(pid_t pid, const TreeMain& main);
 
 // The orphans that procd has adopted as their subreaper, and the tree that each came from. One small file is
 // read a refresh; what costs more is done once a process.

@@ -97,10 +97,9 @@ std::optional<TreeId> CgroupContainment::attribute(const ProcessStat& stat) cons
     if (const auto path = cgroup_of(stat.pid)) {
         if (const auto id = tree_of_group(*path)) return id;
     }
-    const auto tag = environment_value(stat.pid, "PROCD_ID");
-    if (tag && environment_value(stat.pid, "PROCD_SOCKET") == socket_path_) {
-        const TreeId id = std::strtoll(tag->c_str(), nullptr, 10);
-        if (trees_.count(id) != 0) return id;
+    if (const auto tag = tagged_tree(stat.pid, socket_path_)) {
+        const auto tree = trees_.find(*tag);
+        if (tree != trees_.end() && is_credible(stat.pid, tree->second.main)) return *tag;
     }
     return tree_of_session(stat.session);
 }
@@ -145,20 +144,24 @@ void CgroupContainment::find_escaped(TreeId id, Tree& tree, const std::vector<pi
         add(key);
 }
 
-void CgroupContainment::signal_main(const Tree& tree, int signal) const {
-    if (!tree.reaped && tree.main.pidfd >= 0) (void)send_signal(tree.main.pidfd, signal);
+void CgroupContainment::signal_main(const Tree& tree, int signal, std::optional<uid_t> sender) const {
+    if (!tree.reaped && tree.main.pidfd >= 0 && is_let(sender, tree.main.pid))
+        (void)send_signal(tree.main.pidfd, signal);
 }
 
-bool CgroupContainment::signal_member(const Tree& tree, pid_t pid, int signal) const {
+bool CgroupContainment::signal_member(const Tree& tree, pid_t pid, int signal,
+                                      std::optional<uid_t> sender) const {
     // First the descriptor, then the look: if the pid has passed to another process by now, either the
     // descriptor is of the dead one, or the look finds the other outside of the group.
     const auto pidfd = open_pidfd(pid);
     if (!pidfd) return false;
     const auto path = cgroup_of(pid);
-    return path && is_within(*path, tree.place.path) && static_cast<bool>(send_signal(pidfd->get(), signal));
+    return path && is_within(*path, tree.place.path) && is_let(sender, pid) &&
+           static_cast<bool>(send_signal(pidfd->get(), signal));
 }
 
-void CgroupContainment::signal_tree(TreeId id, int signal, bool main_only, bool resume) {
+void CgroupContainment::signal_tree(TreeId id, int signal, bool main_only, bool resume,
+                                    std::optional<uid_t> sender) {
     const auto found = trees_.find(id);
     if (found == trees_.end()) return;
     Tree& tree = found->second;
@@ -168,7 +171,7 @@ void CgroupContainment::signal_tree(TreeId id, int signal, bool main_only, bool 
         if (!tree.reaped && tree.main.pid != 0) members.push_back(tree.main.pid);
         find_escaped(id, tree, members);
     }
-    signal_main(tree, signal);
+    signal_main(tree, signal, sender);
     if (main_only) {
         if (resume) signal_main(tree, SIGCONT);
         return;
@@ -179,13 +182,13 @@ void CgroupContainment::signal_tree(TreeId id, int signal, bool main_only, bool 
         for (const pid_t pid : others_in_group(tree)) {
             if (!signalled.insert(pid).second) continue;
             anybody_new = true;
-            signal_member(tree, pid, signal);
+            signal_member(tree, pid, signal, sender);
         }
         if (pass > 0) find_escaped(id, tree, {});
         for (const ProcessKey& key : tree.escaped) {
             if (!signalled.insert(key.pid).second) continue;
             anybody_new = true;
-            signal_process(key.pid, key.start_time, signal);
+            signal_process(key.pid, key.start_time, signal, sender);
         }
         if (!anybody_new) break;
     }
@@ -257,21 +260,25 @@ void CgroupContainment::remove_doomed() {
     }
 }
 
-std::optional<TreeId> CgroupContainment::tree_of(pid_t pid) {
-    std::optional<ProcessStat> stat = read_stat(pid);
+Result<std::optional<TreeId>> CgroupContainment::tree_of(pid_t pid) {
+    auto stat = read_stat(pid);
     const pid_t self = ::getpid();
     for (int i = 0; stat && i < k_max_ancestors && stat->pid > 1 && stat->pid != self; ++i) {
-        if (const auto path = cgroup_of(stat->pid)) {
+        const auto path = cgroup_of(stat->pid);
+        if (!path && path.error().is_shortage()) return path.error();
+        if (path) {
             if (const auto id = tree_of_group(*path)) return id;
         }
         const ProcessKey key{stat->pid, stat->start_time};
         for (const auto& [id, tree] : trees_) {
-            if (std::find(tree.escaped.begin(), tree.escaped.end(), key) != tree.escaped.end()) return id;
+            if (std::find(tree.escaped.begin(), tree.escaped.end(), key) != tree.escaped.end())
+                return std::optional(id);
         }
         if (const auto id = tree_of_session(stat->session)) return id;
         stat = read_stat(stat->ppid);
     }
-    return std::nullopt;
+    if (!stat && stat.error().is_shortage()) return stat.error();
+    return std::optional<TreeId>();
 }
 
 std::vector<pid_t> CgroupContainment::strays() {

@@ -26,12 +26,13 @@ class CgroupContainment : public Containment {
     Result<UniqueFd> open_group(TreeId id, const std::string& name) override;
     void born(TreeId id, const TreeMain& main) override;
     void main_reaped(TreeId id) override;
-    void signal_tree(TreeId id, int signal, bool main_only, bool resume) override;
+    void signal_tree(TreeId id, int signal, bool main_only, bool resume,
+                     std::optional<uid_t> sender) override;
     void kill_tree(TreeId id) override;
     std::size_t count_rest(TreeId id) override;
     UniqueFd empty_watch(TreeId id) override;
     void remove(TreeId id) override;
-    std::optional<TreeId> tree_of(pid_t pid) override;
+    Result<std::optional<TreeId>> tree_of(pid_t pid) override;
     std::vector<pid_t> strays() override;
     std::size_t kill_strays() override;
 
@@ -53,8 +54,9 @@ class CgroupContainment : public Containment {
     void refresh_adopted();
     std::vector<pid_t> others_in_group(const Tree& tree) const;
     void find_escaped(TreeId id, Tree& tree, const std::vector<pid_t>& members);
-    bool signal_member(const Tree& tree, pid_t pid, int signal) const;
-    void signal_main(const Tree& tree, int signal) const;
+    bool signal_member(const Tree& tree, pid_t pid, int signal,
+                       std::optional<uid_t> sender = std::nullopt) const;
+    void signal_main(const Tree& tree, int signal, std::optional<uid_t> sender = std::nullopt) const;
     void remove_doomed();
 
     CgroupPlace instance_;

@@ -125,7 +125,8 @@ Result<CgroupPlace> find_own_group(std::string_view mountinfo, std::string_view 
 Result<CgroupPlace> find_own_group() {
     const auto mountinfo = read_kernel_file("/proc/self/mountinfo", 64 << 20);
     const auto own = cgroup_of(::getpid());
-    if (!mountinfo || !own) return SysError{"read", "/proc/self/cgroup", ENOENT};
+    if (!mountinfo) return mountinfo.error();
+    if (!own) return own.error();
     return find_own_group(*mountinfo, *own);
 }
 
@@ -140,14 +141,15 @@ Result<CgroupPlace> place_of_directory(std::string_view mountinfo, const std::st
 
 Result<CgroupPlace> place_of_directory(const std::string& directory) {
     const auto mountinfo = read_kernel_file("/proc/self/mountinfo", 64 << 20);
-    return place_of_directory(mountinfo.value_or(""), directory);
+    if (!mountinfo) return mountinfo.error();
+    return place_of_directory(*mountinfo, directory);
 }
 
 bool is_populated(const std::string& directory) {
     const auto text = read_kernel_file(directory + "/cgroup.events");
     // Only a group that is gone is known to be empty: one that cannot be read (EMFILE, ENOMEM) is asked
     // again.
-    if (!text) return errno != ENOENT && errno != ENODEV;
+    if (!text) return text.error().error != ENOENT && text.error().error != ENODEV;
     return text->find("populated 1") != std::string::npos;
 }
 

@@ -46,7 +46,9 @@ class Containment {
     // main_only signals the main alone.
     // resume: SIGCONT to all of them after that, since a stopped process takes the signal only when it goes
     // on.
-    virtual void signal_tree(TreeId id, int signal, bool main_only, bool resume = false) = 0;
+    // sender: only those whom kill(2) would let this user signal; none: all.
+    virtual void signal_tree(TreeId id, int signal, bool main_only, bool resume = false,
+                             std::optional<uid_t> sender = std::nullopt) = 0;
     // cgroup.kill, and SIGKILL to the main by pidfd; under subreaper SIGKILL to all found, in passes.
     virtual void kill_tree(TreeId id) = 0;
     // How many live (not zombie) members besides the main. 0 after main_reaped: the tree is empty. Includes
@@ -60,7 +62,8 @@ class Containment {
     virtual void remove(TreeId id) = 0;
 
     // The tree that a process belongs to by kernel facts (its cgroup, else its ancestry and session), if any.
-    virtual std::optional<TreeId> tree_of(pid_t pid) = 0;
+    // A shortage (SysError::is_shortage) is an error: it says nothing about the process.
+    virtual Result<std::optional<TreeId>> tree_of(pid_t pid) = 0;
     // Living processes that procd adopted and that belong to no tree known: listed, and ended when procd
     // stops.
     virtual std::vector<pid_t> strays() = 0;

@@ -113,6 +113,7 @@ Result<std::vector<ResourceLimit>> limits_of(pid_t pid) {
     if (limits.size() == k_names.size()) return limits;
     const int error = errno;
     const auto text = read_kernel_file("/proc/" + std::to_string(pid) + "/limits");
+    if (!text && text.error().is_shortage()) return text.error();
     if (!text) return SysError{"prlimit", std::to_string(pid), error};
     return parse_limits(*text);
 }

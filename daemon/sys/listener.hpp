@@ -38,6 +38,8 @@ class Listener {
 
     // Whether the path still leads to this socket.
     bool in_place() const;
+    // Not where its file is systemd's.
+    bool may_rebind() const { return static_cast<bool>(lock_); }
     // Binds again where the socket was removed. fd() is another one afterwards.
     Result<void> rebind();
     // Readable when something was removed from or renamed in the directory, or the directory itself. Empty:

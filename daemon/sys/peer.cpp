@@ -51,6 +51,7 @@ Result<UniqueFd> peer_pidfd(int socket, const Peer& peer, PeerPidfd how) {
     auto pidfd = open_pidfd(peer.pid);
     if (!pidfd) return pidfd;
     const auto uid = effective_uid_of(peer.pid);
+    if (!uid && uid.error().is_shortage()) return uid.error();
     if (has_exited(pidfd->get()) || !uid || *uid != peer.uid) {
         return SysError{"pidfd_open", std::to_string(peer.pid), ESRCH};
     }

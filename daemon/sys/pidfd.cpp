@@ -52,10 +52,20 @@ Result<void> send_signal(int pidfd, int signal) {
     return {};
 }
 
-bool signal_process(pid_t pid, std::uint64_t start, int signal) {
+bool is_let(std::optional<uid_t> sender, pid_t pid) {
+    if (!sender) return true;
+    const auto may = may_signal(pid, *sender);
+    return may && *may;
+}
+
+bool signal_process(pid_t pid, std::uint64_t start, int signal, std::optional<uid_t> sender) {
     const auto pidfd = open_pidfd(pid);
     if (!pidfd) return false;
-    if (start != 0 && start_time(pid) != start) return false;
+    if (start != 0) {
+        const auto found = start_time(pid);
+        if (!found || *found != start) return false;
+    }
+    if (!is_let(sender, pid)) return false;
     return static_cast<bool>(send_signal(pidfd->get(), signal));
 }
 
@@ -90,18 +100,19 @@ bool has_exited(int pidfd) {
     return ::poll(&poller, 1, 0) == 1 && (poller.revents & POLLIN) != 0;
 }
 
-bool is_pidfd(int fd) {
+Result<bool> is_pidfd(int fd) {
     const auto info = read_kernel_file("/proc/self/fdinfo/" + std::to_string(fd));
-    return info && info->find("\nPid:") != std::string::npos;
+    if (!info) return info.error();
+    return info->find("\nPid:") != std::string::npos;
 }
 
-pid_t pid_of(int pidfd) {
+Result<pid_t> pid_of(int pidfd) {
     const auto text = read_kernel_file("/proc/self/fdinfo/" + std::to_string(pidfd));
-    if (!text) return -1;
+    if (!text) return text.error();
     const std::size_t at = text->find("\nPid:");
-    if (at == std::string::npos) return -1;
-    const long pid = std::strtol(text->c_str() + at + 5, nullptr, 10);
-    return pid > 0 ? static_cast<pid_t>(pid) : -1;
+    const long pid = at == std::string::npos ? -1 : std::strtol(text->c_str() + at + 5, nullptr, 10);
+    if (pid <= 0) return SysError{"find the process of pidfd", std::to_string(pidfd), ESRCH};
+    return static_cast<pid_t>(pid);
 }
 
 Result<UniqueFd> fetch_descriptor(int pidfd, int fd) {
@@ -110,9 +121,9 @@ Result<UniqueFd> fetch_descriptor(int pidfd, int fd) {
     return UniqueFd(static_cast<int>(copy));
 }
 
-std::optional<std::uint64_t> start_time(pid_t pid) {
+Result<std::uint64_t> start_time(pid_t pid) {
     const auto stat = read_stat(pid);
-    if (!stat) return std::nullopt;
+    if (!stat) return stat.error();
     return stat->start_time;
 }
 
@@ -122,6 +133,7 @@ Result<pid_t> caller_program(pid_t pid) {
         stat = read_stat(stat->ppid);
         if (stat && !stat->never_execed()) return stat->pid;
     }
+    if (!stat && stat.error().is_shortage()) return stat.error();
     return SysError{"find the program that started", std::to_string(pid), ESRCH};
 }
 

@@ -14,9 +14,12 @@ namespace procd::sys {
 Result<UniqueFd> open_pidfd(pid_t pid);
 // SysError with ESRCH where the process is gone.
 Result<void> send_signal(int pidfd, int signal);
-// Signals the process that had this pid and this start time (0: any), and no other. False: it is gone, or it
-// may not be.
-bool signal_process(pid_t pid, std::uint64_t start_time, int signal);
+// Signals the process that had this pid and this start time (0: any), and no other. sender: only if kill(2)
+// would let this user. False: it is gone, or it may not be.
+bool signal_process(pid_t pid, std::uint64_t start_time, int signal,
+                    std::optional<uid_t> sender = std::nullopt);
+// Whether that user may, or nobody is asked.
+bool is_let(std::optional<uid_t> sender, pid_t pid);
 
 // How a process ended.
 struct Exit {
@@ -34,13 +37,13 @@ std::optional<Exit> recorded_exit(int pidfd);
 // True when it has ended, reaped or not.
 bool has_exited(int pidfd);
 // Whether a descriptor is a pidfd at all, of a living process or not.
-bool is_pidfd(int fd);
-// In the reader's pid namespace; -1: reaped, or not there.
-pid_t pid_of(int pidfd);
+Result<bool> is_pidfd(int fd);
+// In the reader's pid namespace. ESRCH: reaped, or not there.
+Result<pid_t> pid_of(int pidfd);
 // A copy of another process's descriptor (pidfd_getfd(2)).
 Result<UniqueFd> fetch_descriptor(int pidfd, int fd);
 // Field 22 of /proc/PID/stat.
-std::optional<std::uint64_t> start_time(pid_t pid);
+Result<std::uint64_t> start_time(pid_t pid);
 
 // The program that a process was started by: its nearest ancestor that has exec'd, which a subshell or a
 // forked worker has not. The init process is nobody's caller: ESRCH.

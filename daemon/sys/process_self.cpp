@@ -11,7 +11,7 @@
 namespace procd::sys {
 namespace {
 
-std::string first_line(const std::optional<std::string>& text) {
+std::string first_line(const Result<std::string>& text) {
     return text ? text->substr(0, text->find('\n')) : std::string{};
 }
 

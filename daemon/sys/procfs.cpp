@@ -8,6 +8,7 @@
 #include <memory>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #include "base/unique_fd.hpp"
 
@@ -21,6 +22,10 @@ constexpr std::size_t k_environment_bytes = 8 << 20;  // more than execve takes
 
 std::string proc_path(pid_t pid, const char* file) {
     return "/proc/" + std::to_string(pid) + "/" + file;
+}
+
+SysError unreadable(pid_t pid, const char* file) {
+    return SysError{"understand", proc_path(pid, file), EPROTO};
 }
 
 template <class Number>
@@ -85,15 +90,15 @@ bool ProcessStat::is_kernel_thread() const {
     return (flags & k_pf_kthread) != 0;
 }
 
-std::optional<std::string> read_kernel_file(const std::string& path, std::size_t limit) {
+Result<std::string> read_kernel_file(const std::string& path, std::size_t limit) {
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-    if (!file) return std::nullopt;
+    if (!file) return SysError{"open", path, errno};
     std::string content;
     char buffer[4096];
     while (content.size() < limit) {
         const ssize_t got = ::read(file.get(), buffer, std::min(sizeof buffer, limit - content.size()));
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return std::nullopt;
+        if (got < 0) return SysError{"read", path, errno};
         if (got == 0) break;
         content.append(buffer, static_cast<std::size_t>(got));
     }
@@ -129,9 +134,12 @@ std::optional<ProcessStat> parse_stat(std::string_view text) {
     return stat;
 }
 
-std::optional<ProcessStat> read_stat(pid_t pid) {
+Result<ProcessStat> read_stat(pid_t pid) {
     const auto text = read_kernel_file(proc_path(pid, "stat"));
-    return text ? parse_stat(*text) : std::nullopt;
+    if (!text) return text.error();
+    auto stat = parse_stat(*text);
+    if (!stat) return unreadable(pid, "stat");
+    return std::move(*stat);
 }
 
 std::vector<pid_t> all_pids() {
@@ -185,9 +193,9 @@ std::optional<std::string> environment_value(pid_t pid, std::string_view name) {
     return std::nullopt;
 }
 
-std::optional<std::string> cgroup_of(pid_t pid) {
+Result<std::string> cgroup_of(pid_t pid) {
     const auto text = read_kernel_file(proc_path(pid, "cgroup"));
-    if (!text) return std::nullopt;
+    if (!text) return text;
     std::string_view rest = *text;
     while (!rest.empty()) {
         const std::size_t end = rest.find('\n');
@@ -196,7 +204,7 @@ std::optional<std::string> cgroup_of(pid_t pid) {
         if (end == std::string_view::npos) break;
         rest.remove_prefix(end + 1);
     }
-    return std::nullopt;
+    return unreadable(pid, "cgroup");
 }
 
 bool is_owned_by(pid_t pid, uid_t uid) {
@@ -204,33 +212,45 @@ bool is_owned_by(pid_t pid, uid_t uid) {
     return ::stat(("/proc/" + std::to_string(pid)).c_str(), &status) == 0 && status.st_uid == uid;
 }
 
-std::optional<uid_t> effective_uid_of(pid_t pid) {
+Result<Uids> uids_of(pid_t pid) {
     const auto text = read_kernel_file(proc_path(pid, "status"));
-    if (!text) return std::nullopt;
-    const auto ids = field(*text, "Uid");
-    if (!ids) return std::nullopt;
-    // real, effective, saved, file system
-    const std::size_t second = ids->find('\t');
-    if (second == std::string_view::npos) return std::nullopt;
-    std::string_view word = ids->substr(second + 1);
-    uid_t uid = 0;
-    if (!to_number(word.substr(0, word.find('\t')), uid)) return std::nullopt;
-    return uid;
+    if (!text) return text.error();
+    std::string_view rest = field(*text, "Uid").value_or("");
+    uid_t ids[3] = {};
+    for (uid_t& id : ids) {
+        const std::size_t end = std::min(rest.find('\t'), rest.size());
+        if (!to_number(rest.substr(0, end), id)) return unreadable(pid, "status");
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    return Uids{ids[0], ids[1], ids[2]};
 }
 
-std::optional<Restrictions> restrictions_of(pid_t pid) {
+Result<uid_t> effective_uid_of(pid_t pid) {
+    const auto ids = uids_of(pid);
+    if (!ids) return ids.error();
+    return ids->effective;
+}
+
+Result<bool> may_signal(pid_t pid, uid_t uid) {
+    const auto ids = uids_of(pid);
+    if (!ids) return ids.error();
+    return ids->real == uid || ids->saved == uid;
+}
+
+Result<Restrictions> restrictions_of(pid_t pid) {
     const auto text = read_kernel_file(proc_path(pid, "status"));
-    if (!text) return std::nullopt;
+    if (!text) return text.error();
     Restrictions restrictions;
     restrictions.no_new_privs = field(*text, "NoNewPrivs").value_or("0") != "0";
     to_number(field(*text, "Seccomp").value_or("0"), restrictions.seccomp);
     return restrictions;
 }
 
-std::optional<std::uint64_t> namespace_of(pid_t pid, const std::string& kind) {
+Result<std::uint64_t> namespace_of(pid_t pid, const std::string& kind) {
+    const std::string path = proc_path(pid, ("ns/" + kind).c_str());
     struct stat status {};
-    if (::stat(proc_path(pid, ("ns/" + kind).c_str()).c_str(), &status) != 0) return std::nullopt;
-    return status.st_ino;
+    if (::stat(path.c_str(), &status) != 0) return SysError{"stat", path, errno};
+    return static_cast<std::uint64_t>(status.st_ino);
 }
 
 }  // namespace procd::sys

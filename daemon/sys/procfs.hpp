@@ -7,10 +7,13 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "base/result.hpp"
+
 namespace procd::sys {
 
 // What /proc tells about a process. Everything here can be out of date when it returns: who acts on a pid
-// holds a pidfd first and looks at the start time after.
+// holds a pidfd first and looks at the start time after. An error says whether the process is gone or procd
+// was out of something (SysError::is_shortage): the two are not the same answer.
 
 struct ProcessStat {
     pid_t pid = 0;
@@ -28,7 +31,7 @@ struct ProcessStat {
 };
 
 std::optional<ProcessStat> parse_stat(std::string_view text);
-std::optional<ProcessStat> read_stat(pid_t pid);
+Result<ProcessStat> read_stat(pid_t pid);
 
 // Every pid in /proc.
 std::vector<pid_t> all_pids();
@@ -44,8 +47,14 @@ bool thread_is_childless();
 // A value from a process's environment at its exec. Empty also where it may not be read.
 std::optional<std::string> environment_value(pid_t pid, std::string_view name);
 // The process's cgroup in the unified hierarchy ("0::" of /proc/PID/cgroup).
-std::optional<std::string> cgroup_of(pid_t pid);
-std::optional<uid_t> effective_uid_of(pid_t pid);
+Result<std::string> cgroup_of(pid_t pid);
+struct Uids {
+    uid_t real, effective, saved;
+};
+Result<Uids> uids_of(pid_t pid);
+Result<uid_t> effective_uid_of(pid_t pid);
+// Whether kill(2) would let this (unprivileged) user signal the process.
+Result<bool> may_signal(pid_t pid, uid_t uid);
 // Whether /proc/PID belongs to the user: then the process runs as nobody else, and the kernel would let that
 // user look into it.
 bool is_owned_by(pid_t pid, uid_t uid);
@@ -55,11 +64,11 @@ struct Restrictions {
     bool no_new_privs = false;
     int seccomp = 0;  // 0: none
 };
-std::optional<Restrictions> restrictions_of(pid_t pid);
+Result<Restrictions> restrictions_of(pid_t pid);
 // kind: "user", "mnt", "pid", …; the inode number tells two namespaces apart.
-std::optional<std::uint64_t> namespace_of(pid_t pid, const std::string& kind);
+Result<std::uint64_t> namespace_of(pid_t pid, const std::string& kind);
 
 // A whole small file of the kernel's, at most limit bytes.
-std::optional<std::string> read_kernel_file(const std::string& path, std::size_t limit = 1 << 20);
+Result<std::string> read_kernel_file(const std::string& path, std::size_t limit = 1 << 20);
 
 }  // namespace procd::sys

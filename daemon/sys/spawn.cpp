@@ -37,8 +37,9 @@ struct Prepared {
 
 // /dev/null, opened once for all children: a start must not fail for want of one more descriptor.
 Result<int> null_device() {
-    static std::mutex lock;
-    static UniqueFd device;
+    // Never destroyed: a spawner thread that hangs may outlive main.
+    static std::mutex& lock = *new std::mutex;
+    static UniqueFd& device = *new UniqueFd;
     const std::lock_guard guard(lock);
     if (!device) device.reset(::open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY));
     if (!device) return SysError{"open", "/dev/null", errno};
@@ -172,7 +173,7 @@ void reap_failed(const UniqueFd& pidfd) {
 
 // The caller of a vfork wakes when the child leaves the shared memory: at its exec or in its exit. Both look
 // the same from here; a process that is exiting and has never exec'd tells them apart.
-bool died_before_exec(const std::optional<ProcessStat>& stat) {
+bool died_before_exec(const Result<ProcessStat>& stat) {
     return stat && stat->is_exiting() && stat->never_execed();
 }
 

@@ -25,7 +25,6 @@ constexpr std::size_t k_max_threads = 128;          // beyond: jobs wait
 constexpr std::size_t k_max_threads_per_user = 16;  // beyond: that user's jobs wait
 constexpr std::chrono::milliseconds k_patience{10};
 constexpr std::chrono::seconds k_idle_time{2};
-constexpr std::chrono::seconds k_farewell{3};
 
 SpawnError killed_at(Stage stage) {
     return SpawnError{stage, 0, true};
@@ -74,7 +73,10 @@ struct Spawner::State : std::enable_shared_from_this<Spawner::State> {
     bool keeper_lives = false;
     bool some_abandoned = false;
     bool stopping = false;
-    bool discarded = false;  // nobody is left to be told
+    // Held while a Done runs, and never taken under the other lock: who must not be told any more is not
+    // being told either.
+    std::mutex telling;
+    bool discarded = false;  // under telling: nobody is left to be told
 
     void start_thread(void (State::*body)());
     bool add_spawner_thread();
@@ -83,6 +85,7 @@ struct Spawner::State : std::enable_shared_from_this<Spawner::State> {
 
     std::optional<Job> take();
     void run(Job& job);
+    void tell(Job& job, Launch::Outcome outcome);
     bool may_leave(bool waited_long) const;
     std::vector<Job> take_abandoned();
     std::optional<Clock::time_point> next_thread_due() const;
@@ -144,10 +147,12 @@ void Spawner::State::run(Job& job) {
         const std::lock_guard guard(progress.pidfd_lock);
         progress.over = true;
     }
-    std::unique_lock guard(lock);
-    if (discarded) return;
-    guard.unlock();
-    job.done(std::move(outcome));
+    tell(job, std::move(outcome));
+}
+
+void Spawner::State::tell(Job& job, Launch::Outcome outcome) {
+    const std::lock_guard guard(telling);
+    if (!discarded) job.done(std::move(outcome));
 }
 
 bool Spawner::State::may_leave(bool waited_long) const {
@@ -227,14 +232,13 @@ void Spawner::State::keep() {
     std::unique_lock guard(lock);
     for (;;) {
         for (auto abandoned = take_abandoned(); !abandoned.empty(); abandoned.clear()) {
-            const bool tell = !discarded;
             guard.unlock();
             for (Job& job : abandoned) {
                 {
                     const std::lock_guard progress_guard(job.launch->progress_.pidfd_lock);
                     job.launch->progress_.over = true;
                 }
-                if (tell) job.done(killed_at(Stage::prepare));
+                tell(job, killed_at(Stage::prepare));
             }
             abandoned.clear();
             guard.lock();
@@ -261,7 +265,8 @@ void Spawner::State::keep() {
     gone.notify_all();
 }
 
-Spawner::Spawner() : state_(std::make_shared<State>()) {
+Spawner::Spawner(std::chrono::milliseconds farewell)
+    : state_(std::make_shared<State>()), farewell_(farewell) {
     const std::lock_guard guard(state_->lock);
     state_->start_thread(&State::keep);
     state_->keeper_lives = true;
@@ -270,7 +275,7 @@ Spawner::Spawner() : state_(std::make_shared<State>()) {
 
 Spawner::~Spawner() {
     State& state = *state_;
-    const auto deadline = Clock::now() + k_farewell;
+    const auto deadline = Clock::now() + farewell_;
     std::unique_lock guard(state.lock);
     state.stopping = true;
     for (auto& [id, user] : state.users) {
@@ -286,6 +291,8 @@ Spawner::~Spawner() {
         guard.lock();
         state.gone.wait_for(guard, std::chrono::milliseconds(5));
     }
+    guard.unlock();
+    const std::lock_guard telling(state.telling);
     state.discarded = true;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <sys/types.h>
@@ -42,20 +43,25 @@ class Launch {
 // asked for a signal at its parent's death (PR_SET_PDEATHSIG) would get it when the thread left.
 class Spawner {
   public:
-    Spawner();
-    // Abandons what is in flight and waits for the threads, k_farewell at most: a child that not even SIGKILL
-    // wakes (a dead disk) must not keep procd from its end. Its Done is dropped.
+    static constexpr std::chrono::milliseconds k_farewell{3000};
+
+    explicit Spawner(std::chrono::milliseconds farewell = k_farewell);
+    // Abandons what is in flight and waits for the threads, as long as the farewell at most: a child that not
+    // even SIGKILL wakes (a dead disk) must not keep procd from its end. Its Done is dropped; a Done that
+    // runs is waited for, and none runs after this.
     ~Spawner();
     Spawner(const Spawner&) = delete;
     Spawner& operator=(const Spawner&) = delete;
 
     // prepare runs on the spawner thread (it may block: getpwnam, opening files), then spawn(), then done.
-    // The plan's descriptors must be kept alive by the closure objects.
+    // The plan's descriptors, and all else that the closures use, must be kept alive by the closure objects:
+    // a thread that hangs in them may outlive everything else. done must not wait for this object's end.
     std::shared_ptr<Launch> submit(uid_t user, Launch::Prepare prepare, Launch::Done done);
 
   private:
     struct State;
     std::shared_ptr<State> state_;
+    std::chrono::milliseconds farewell_;
 };
 
 }  // namespace procd::sys

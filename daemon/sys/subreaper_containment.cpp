@@ -62,8 +62,9 @@ void SubreaperContainment::fresh_sweep_for(const Tree& tree) {
     if (!recent || sweeps_ <= tree.touched) sweep();
 }
 
-void SubreaperContainment::signal_main(const Tree& tree, int signal) const {
-    if (!tree.reaped && tree.main.pidfd >= 0) (void)send_signal(tree.main.pidfd, signal);
+void SubreaperContainment::signal_main(const Tree& tree, int signal, std::optional<uid_t> sender) const {
+    if (!tree.reaped && tree.main.pidfd >= 0 && is_let(sender, tree.main.pid))
+        (void)send_signal(tree.main.pidfd, signal);
 }
 
 bool SubreaperContainment::is_known(const ProcessKey& key) const {
@@ -106,7 +107,8 @@ bool SubreaperContainment::take_newcomers(std::unordered_set<pid_t>& dead) {
 // Everybody but the main. The first pass takes what a sweep knows; the next look only below these and at what
 // procd has adopted since, which is cheap enough to win against a process that forks and ends, forks and
 // ends.
-void SubreaperContainment::signal_members(Tree& tree, int signal, int max_passes, bool resume) {
+void SubreaperContainment::signal_members(Tree& tree, int signal, int max_passes, bool resume,
+                                          std::optional<uid_t> sender) {
     std::unordered_set<pid_t> signalled;
     std::unordered_set<pid_t> dead;
     for (const auto& [pid, start] : dead_) dead.insert(pid);
@@ -117,7 +119,7 @@ void SubreaperContainment::signal_members(Tree& tree, int signal, int max_passes
             roots.push_back(pid);
             if (!signalled.insert(pid).second) continue;
             anybody_new = true;
-            signal_process(pid, start, signal);
+            signal_process(pid, start, signal, sender);
         }
         if (!tree.reaped && tree.main.pid != 0) roots.push_back(tree.main.pid);
         for (const ProcessKey& key : descendants_of(roots, [](pid_t) { return true; })) {
@@ -131,14 +133,15 @@ void SubreaperContainment::signal_members(Tree& tree, int signal, int max_passes
     tree.touched = sweeps_;
 }
 
-void SubreaperContainment::signal_tree(TreeId id, int signal, bool main_only, bool resume) {
+void SubreaperContainment::signal_tree(TreeId id, int signal, bool main_only, bool resume,
+                                       std::optional<uid_t> sender) {
     const auto found = trees_.find(id);
     if (found == trees_.end()) return;
     Tree& tree = found->second;
     // Before the main is told: its end would take the parentage away that leads to the others.
     if (!main_only) fresh_sweep_for(tree);
-    signal_main(tree, signal);
-    if (!main_only) signal_members(tree, signal, k_max_passes, resume);
+    signal_main(tree, signal, sender);
+    if (!main_only) signal_members(tree, signal, k_max_passes, resume, sender);
     if (resume) signal_main(tree, SIGCONT);
 }
 
@@ -185,14 +188,15 @@ std::optional<TreeId> SubreaperContainment::known_owner(const ProcessStat& proce
     return std::nullopt;
 }
 
-std::optional<TreeId> SubreaperContainment::tree_of(pid_t pid) {
+Result<std::optional<TreeId>> SubreaperContainment::tree_of(pid_t pid) {
     const pid_t self = ::getpid();
     auto stat = read_stat(pid);
     for (int i = 0; stat && i < k_max_ancestors && stat->pid > 1 && stat->pid != self; ++i) {
         if (const auto id = known_owner(*stat)) return id;
         stat = read_stat(stat->ppid);
     }
-    return std::nullopt;
+    if (!stat && stat.error().is_shortage()) return stat.error();
+    return std::optional<TreeId>();
 }
 
 std::vector<pid_t> SubreaperContainment::strays() {

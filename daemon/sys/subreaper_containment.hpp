@@ -31,12 +31,13 @@ class SubreaperContainment : public Containment {
     Result<UniqueFd> open_group(TreeId id, const std::string& name) override;
     void born(TreeId id, const TreeMain& main) override;
     void main_reaped(TreeId id) override;
-    void signal_tree(TreeId id, int signal, bool main_only, bool resume) override;
+    void signal_tree(TreeId id, int signal, bool main_only, bool resume,
+                     std::optional<uid_t> sender) override;
     void kill_tree(TreeId id) override;
     std::size_t count_rest(TreeId id) override;
     UniqueFd empty_watch(TreeId) override { return {}; }
     void remove(TreeId id) override;
-    std::optional<TreeId> tree_of(pid_t pid) override;
+    Result<std::optional<TreeId>> tree_of(pid_t pid) override;
     std::vector<pid_t> strays() override;
     std::size_t kill_strays() override;
 
@@ -71,8 +72,9 @@ class SubreaperContainment : public Containment {
     bool is_tagged_for(pid_t pid, TreeId& id) const;
     bool is_known(const ProcessKey& key) const;
     bool take_newcomers(std::unordered_set<pid_t>& dead);
-    void signal_main(const Tree& tree, int signal) const;
-    void signal_members(Tree& tree, int signal, int max_passes, bool resume);
+    void signal_main(const Tree& tree, int signal, std::optional<uid_t> sender = std::nullopt) const;
+    void signal_members(Tree& tree, int signal, int max_passes, bool resume,
+                        std::optional<uid_t> sender = std::nullopt);
 
     std::string socket_path_;
     std::string reason_;  // why this and not cgroups; empty: it was asked for

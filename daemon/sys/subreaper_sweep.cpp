@@ -130,10 +130,11 @@ void SubreaperContainment::attribute_by_descent(const Processes& processes, Owne
 }
 
 bool SubreaperContainment::is_tagged_for(pid_t pid, TreeId& id) const {
-    const auto tag = environment_value(pid, "PROCD_ID");
-    if (!tag || environment_value(pid, "PROCD_SOCKET") != socket_path_) return false;
-    id = std::strtoll(tag->c_str(), nullptr, 10);
-    return trees_.count(id) != 0;
+    const auto tag = tagged_tree(pid, socket_path_);
+    if (!tag) return false;
+    id = *tag;
+    const auto tree = trees_.find(id);
+    return tree != trees_.end() && is_credible(pid, tree->second.main);
 }
 
 void SubreaperContainment::attribute_by_environment(const Processes& processes, Owners& owners) {
@@ -154,9 +155,11 @@ void SubreaperContainment::attribute_by_environment(const Processes& processes, 
 
 std::optional<TreeId> SubreaperContainment::only_candidate(const ProcessStat& process) const {
     const auto uid = effective_uid_of(process.pid);
+    if (!uid) return std::nullopt;
     std::optional<TreeId> candidate;
     for (const auto& [id, tree] : trees_) {
-        if (tree.main.pid == 0 || tree.main.start_time > process.start_time || tree.main.uid != uid) continue;
+        if (tree.main.pid == 0 || tree.main.start_time > process.start_time || tree.main.uid != *uid)
+            continue;
         if (candidate) return std::nullopt;
         candidate = id;
     }

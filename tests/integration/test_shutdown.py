@@ -171,6 +171,7 @@ class Sockets(StopTest):
         os.unlink(self.procd.socket)
         second = self.procd.run(self.procd.command(), timeout=10)
         self.assertNotEqual(second.code, 0, 'the lock is held for life')
+        wait_until(lambda: os.path.exists(self.procd.socket))
 
     def test_unlinked_and_bound_again(self):
         process = self.c.spawn('/bin/sleep', '1000', owner='procd')['id']

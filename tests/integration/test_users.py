@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 
-from harness import PYTHON, ProcdTest, Watched, as_root, lives, wait_for_file, wait_until
+from harness import PYTHON, ProcdTest, Watched, as_root, lives, read_text, wait_for_file, wait_until
 from test_child_environment import REPORT
 
 NOBODY = 65534
@@ -180,6 +180,24 @@ s.sendall(b'{{"id":1,"method":"spawn","params":{{"command":["/bin/true"],"user":
         child = int(wait_for_file(pid_file))
         self.ok('terminate', '--wait', identity)
         self.assertFalse(lives(child))
+
+    def test_a_signal_goes_to_whom_kill_would_let_it(self):
+        """A program that has become root is not its user's to signal, but ends with its tree."""
+        become_root = os.path.join(self.exchange, 'become-root')
+        shutil.copy(shutil.which('setpriv'), become_root)
+        os.chown(become_root, 0, 0)
+        os.chmod(become_root, 0o4755)
+        identity = self.spawned_as(NOBODY, '--', become_root, '--reuid=0', '--clear-groups', 'sleep', '1000')
+        pid = self.procd.status(identity)['pid']
+        wait_until(lambda: read_text(f'/proc/{pid}/comm') == 'sleep\n')
+        for verb in (['signal', identity, 'USR1'], ['interrupt', identity]):
+            outcome = self.ctl_as(NOBODY, verb[0], '--json', *verb[1:])
+            self.assertCode(outcome, 1)
+            self.assertEqual(outcome.kind, 'not_permitted')
+        self.assertCode(self.ctl_as(NOBODY, 'interrupt', '--tree', identity), 0)
+        self.assertTrue(self.procd.status(identity)['alive'])
+        self.assertCode(self.ctl_as(NOBODY, 'terminate', '--wait', identity), 0)
+        self.assertFalse(lives(pid))
 
 
 HOLD = '''

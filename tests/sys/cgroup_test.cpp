@@ -136,7 +136,7 @@ TEST_CASE("groups that a tree made inside its own are counted, killed and remove
     const pid_t nested = trees.line_pid();
     CHECK(cgroup_of(nested)->find("/1-tree/nested/deeper") != std::string::npos);
     CHECK(trees->count_rest(1) == 1);
-    CHECK(trees->tree_of(nested) == 1);
+    CHECK(*trees->tree_of(nested) == 1);
     trees.end_main(1, main);
     CHECK(trees->count_rest(1) == 1);
     trees->kill_tree(1);
@@ -174,7 +174,7 @@ TEST_CASE("who was moved out of the group is found and ended") {
         trees.end_main(1, main);
         CHECK(processes_in(instance_of(trees)).empty());
         CHECK(trees->count_rest(1) == 1);
-        CHECK(trees->tree_of(moved) == 1);
+        CHECK(*trees->tree_of(moved) == 1);
         CHECK(trees->strays().empty());
         trees->signal_tree(1, SIGTERM, false);
         CHECK(is_running(moved));  // it ignores that
@@ -195,7 +195,7 @@ TEST_CASE("who was moved out of the group is found and ended") {
         main.wait();
         trees->main_reaped(1);
         CHECK(trees->count_rest(1) == 1);
-        CHECK(trees->tree_of(moved) == 1);
+        CHECK(*trees->tree_of(moved) == 1);
     }
     SUBCASE("because it was seen in the group before") {
         Child& main = trees.start_tree(1, {helper("daemonise"), "clean"});
@@ -215,7 +215,7 @@ TEST_CASE("who was moved out of the group is found and ended") {
         const pid_t below = trees.line_pid();
         trees.end_main(1, main);
         CHECK(trees->count_rest(1) == 2);
-        CHECK(trees->tree_of(below) == 1);
+        CHECK(*trees->tree_of(below) == 1);
     }
     trees->kill_tree(1);
     CHECK(trees.comes_to(1, 0));
@@ -230,7 +230,7 @@ TEST_CASE("a session's or an environment's word is not taken for a process of an
     trees.start_tree(2, {"env", "PROCD_ID=1", helper("daemonise")});
     const pid_t liar = trees.line_pid();
     CHECK(trees.comes_to(2, 1));
-    CHECK(trees->tree_of(liar) == 2);
+    CHECK(*trees->tree_of(liar) == 2);
     trees.end_main(1, first);
     CHECK(trees->count_rest(1) == 0);
 }

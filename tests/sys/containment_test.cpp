@@ -31,9 +31,9 @@ TEST_CASE("a tree of one process is empty besides its main, and after its end") 
         Child& main = trees.start_tree(7, {helper("linger")});
         CHECK(trees.line_pid() == main.pid());
         CHECK(trees->count_rest(7) == 0);
-        CHECK(trees->tree_of(main.pid()) == 7);
-        CHECK_FALSE(trees->tree_of(::getpid()).has_value());
-        CHECK_FALSE(trees->tree_of(1).has_value());
+        CHECK(*trees->tree_of(main.pid()) == 7);
+        CHECK_FALSE(trees->tree_of(::getpid())->has_value());
+        CHECK_FALSE(trees->tree_of(1)->has_value());
         trees->signal_tree(7, SIGTERM, false);
         CHECK(main.wait().signal == SIGTERM);
         trees->main_reaped(7);
@@ -50,7 +50,7 @@ TEST_CASE("a double-forked, setsid'd grandchild that ignores SIGTERM is still it
             Child& main = trees.start_tree(id, command);
             const pid_t grandchild = trees.line_pid();
             CHECK(trees.comes_to(id, 1));
-            CHECK(trees->tree_of(grandchild) == id);
+            CHECK(*trees->tree_of(grandchild) == id);
             if (leave) {
                 CHECK(main.wait().code == 0);
                 trees->main_reaped(id);
@@ -75,8 +75,8 @@ TEST_CASE("signals reach every member, or the main alone") {
         const pid_t one = trees.line_pid();
         const pid_t other = trees.line_pid();
         CHECK(trees->count_rest(1) == 2);
-        CHECK(trees->tree_of(one) == 1);
-        CHECK(trees->tree_of(other) == 1);
+        CHECK(*trees->tree_of(one) == 1);
+        CHECK(*trees->tree_of(other) == 1);
         trees->signal_tree(1, SIGCONT, true);
         CHECK(is_running(one));
         trees->signal_tree(1, SIGTERM, true);
@@ -98,8 +98,8 @@ TEST_CASE("two trees are never taken for each other") {
         const pid_t second = trees.line_pid();
         CHECK(trees.comes_to(1, 1));
         CHECK(trees.comes_to(2, 1));
-        CHECK(trees->tree_of(first) == 1);
-        CHECK(trees->tree_of(second) == 2);
+        CHECK(*trees->tree_of(first) == 1);
+        CHECK(*trees->tree_of(second) == 2);
         trees->kill_tree(1);
         CHECK(trees.comes_to(1, 0));
         CHECK(is_running(second));
@@ -142,7 +142,7 @@ TEST_CASE("what is unknown is answered, not feared") {
         CHECK(trees->count_rest(99) == 0);
         CHECK_FALSE(trees->empty_watch(99));
         trees->remove(99);
-        CHECK_FALSE(trees->tree_of(-1).has_value());
+        CHECK_FALSE(trees->tree_of(-1)->has_value());
     });
 }
 
@@ -155,7 +155,7 @@ TEST_CASE("an orphan of no tree is a stray, listed and killed") {
         start(plan).wait();
         const pid_t stray = std::stoi(read_line(pipe.read_end.get()));
         CHECK(trees->strays() == std::vector<pid_t>{stray});
-        CHECK_FALSE(trees->tree_of(stray).has_value());
+        CHECK_FALSE(trees->tree_of(stray)->has_value());
         CHECK(trees->kill_strays() == 1);
         CHECK(eventually([&] {
             reap_adopted();

@@ -3,15 +3,19 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <doctest/doctest.h>
 
+#include "daemon/sys/containment.hpp"
+#include "daemon/sys/descriptors.hpp"
 #include "daemon/sys/limits.hpp"
 #include "daemon/sys/log_file.hpp"
 #include "daemon/sys/notify.hpp"
+#include "daemon/sys/peer.hpp"
 #include "daemon/sys/process_self.hpp"
 #include "daemon/sys/procfs.hpp"
 #include "daemon/sys/signals.hpp"
@@ -28,14 +32,14 @@ TEST_CASE("a process is reaped once, by its pidfd, without waiting") {
     CHECK_FALSE(has_exited(child.pidfd()));
     REQUIRE(send_signal(child.pidfd(), SIGKILL));
     CHECK(eventually([&] { return has_exited(child.pidfd()); }));
-    CHECK(pid_of(child.pidfd()) == child.pid());  // a zombie keeps it
+    CHECK(*pid_of(child.pidfd()) == child.pid());  // a zombie keeps it
     const auto exit = reap(child.pidfd());
     REQUIRE(exit);
     CHECK(exit->signaled);
     CHECK(exit->signal == SIGKILL);
     CHECK_FALSE(exit->core);
     CHECK_FALSE(reap(child.pidfd()).has_value());
-    CHECK(pid_of(child.pidfd()) == -1);
+    CHECK(pid_of(child.pidfd()).error().error == ESRCH);
     CHECK(has_exited(child.pidfd()));
     CHECK(send_signal(child.pidfd(), SIGKILL).error().error == ESRCH);
     if (const auto recorded = recorded_exit(child.pidfd())) CHECK(recorded->signal == SIGKILL);
@@ -122,11 +126,11 @@ TEST_CASE("what /proc tells of a child") {
     CHECK(environment_value(child.pid(), "A") == "yes");
     CHECK(environment_value(child.pid(), "EMPTY") == "");
     CHECK_FALSE(environment_value(child.pid(), "B").has_value());
-    CHECK(effective_uid_of(child.pid()) == ::geteuid());
+    CHECK(*effective_uid_of(child.pid()) == ::geteuid());
     CHECK(restrictions_of(child.pid())->no_new_privs);
     CHECK(restrictions_of(child.pid())->seccomp == restrictions_of(::getpid())->seccomp);
-    CHECK(namespace_of(child.pid(), "pid") == namespace_of(::getpid(), "pid"));
-    CHECK(cgroup_of(child.pid()) == cgroup_of(::getpid()));
+    CHECK(*namespace_of(child.pid(), "pid") == *namespace_of(::getpid(), "pid"));
+    CHECK(*cgroup_of(child.pid()) == *cgroup_of(::getpid()));
     CHECK(comm_of(child.pid()) == "helper_linger");
     CHECK(command_of(child.pid()) == std::vector<std::string>{helper("linger")});
     CHECK(cwd_of(child.pid()) == "/");
@@ -238,7 +242,7 @@ TEST_CASE("orphans are reaped, mains are left to their pidfd") {
     CHECK(eventually([&] { return !is_running(orphan); }));
     CHECK(peek_ended_child() != 0);
     CHECK(reap_orphans([&](pid_t pid) { return pid == main.pid(); }) >= 1);
-    CHECK_FALSE(read_stat(orphan).has_value());
+    CHECK_FALSE(read_stat(orphan));
     CHECK(peek_ended_child() == main.pid());
     CHECK(main.wait().code == 0);
     CHECK(peek_ended_child() == 0);
@@ -260,4 +264,36 @@ TEST_CASE("each stage has its name") {
     CHECK(std::string(to_text(Stage::prepare)) == "prepare");
     CHECK(std::string(to_text(Stage::open_stderr)) == "open stderr");
     CHECK(std::string(to_text(Stage::exec)) == "exec");
+}
+
+TEST_CASE("what cannot be looked up for want of descriptors is not said to be gone") {
+    Child child = start(plan_for({helper("linger")}));
+    auto trees = make_containment("subreaper", {"/procd.sock", ""});
+    REQUIRE(trees);
+    (*trees)->born(1, {child.pid(), child.pidfd(), child.start_time(), ::geteuid()});
+    int pair[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    const UniqueFd one(pair[0]), other(pair[1]);
+    const auto peer = peer_of(one.get());
+    REQUIRE(peer);
+
+    const OutOfDescriptors none;
+    const auto is_shortage = [](const auto& result) {
+        return !result && result.error().error == EMFILE && result.error().is_shortage();
+    };
+    CHECK(is_shortage(open_pidfd(child.pid())));
+    CHECK(is_shortage(pid_of(child.pidfd())));
+    CHECK(is_shortage(is_pidfd(child.pidfd())));
+    CHECK(is_shortage(start_time(child.pid())));
+    CHECK(is_shortage(effective_uid_of(child.pid())));
+    CHECK(is_shortage(restrictions_of(child.pid())));
+    CHECK(is_shortage(cgroup_of(child.pid())));
+    CHECK(is_shortage(caller_program(child.pid())));
+    CHECK(is_shortage(peer_pidfd(one.get(), *peer)));
+    CHECK(is_shortage(peer_pidfd(one.get(), *peer, PeerPidfd::by_pid)));
+    CHECK(is_shortage(duplicate(one.get())));
+    CHECK(is_shortage(readable_for_ever()));
+    CHECK(is_shortage((*trees)->tree_of(child.pid())));
+    CHECK(open_pidfd(child.pid()).error().message() ==
+          "pidfd_open " + std::to_string(child.pid()) + ": Too many open files");
 }

@@ -62,7 +62,7 @@ TEST_CASE("a listener makes its directory and socket, serves, and takes both fil
         CHECK((status.st_mode & 0777) == 0660);
         REQUIRE(::stat(dir.file("run").c_str(), &status) == 0);
         CHECK((status.st_mode & 0777) == (::geteuid() == 0 ? 0755 : 0700));
-        CHECK(read_kernel_file(path + ".lock") == std::to_string(::getpid()) + "\n");
+        CHECK(*read_kernel_file(path + ".lock") == std::to_string(::getpid()) + "\n");
 
         const auto none = accept(listener->fd());
         REQUIRE_FALSE(none);
@@ -107,7 +107,7 @@ TEST_CASE("one procd a socket; what a dead one left is replaced; what is no sock
     const auto refused = Listener::open({path});
     REQUIRE_FALSE(refused);
     CHECK(refused.error().error == EEXIST);
-    CHECK(read_kernel_file(path) == "precious");
+    CHECK(*read_kernel_file(path) == "precious");
     CHECK_FALSE(std::filesystem::exists(path + ".lock"));
 }
 
@@ -167,7 +167,7 @@ TEST_CASE("a socket that another has taken is not removed at the end") {
         ::unlink(path.c_str());
         write_file(path, "another's");
     }
-    CHECK(read_kernel_file(path) == "another's");
+    CHECK(*read_kernel_file(path) == "another's");
 }
 
 TEST_CASE("a socket that was passed is used as it is, and left") {
@@ -206,7 +206,7 @@ TEST_CASE("a peer is who the kernel says") {
     for (const PeerPidfd how : {PeerPidfd::best, PeerPidfd::by_pid}) {
         const auto pidfd = peer_pidfd(served->get(), *peer, how);
         REQUIRE(pidfd);
-        CHECK(pid_of(pidfd->get()) == ::getpid());
+        CHECK(*pid_of(pidfd->get()) == ::getpid());
     }
     // The fall-back does not take whoever has the pid by now for the peer.
     Peer gone = *peer;

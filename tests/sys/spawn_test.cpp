@@ -47,8 +47,8 @@ void without_capability(int capability, const std::function<void()>& act) {
 
 TEST_CASE("a child starts and its pid, pidfd and start time are its own") {
     Child child = start(plan_for({helper("linger")}));
-    CHECK(pid_of(child.pidfd()) == child.pid());
-    CHECK(start_time(child.pid()) == child.start_time());
+    CHECK(*pid_of(child.pidfd()) == child.pid());
+    CHECK(*start_time(child.pid()) == child.start_time());
     CHECK(child.start_time() > 0);
     CHECK((::fcntl(child.pidfd(), F_GETFD) & FD_CLOEXEC) != 0);
     CHECK_FALSE(has_exited(child.pidfd()));
@@ -241,13 +241,13 @@ TEST_CASE("stdio is opened by the child after chdir: relative, appended or cut, 
     plan.cwd = dir.path();
     plan.stdio = {FileToOpen{"in"}, FileToOpen{"out", true, true}, SameAsStdout{}};
     CHECK(start(plan).wait().code == 0);
-    CHECK(read_kernel_file(dir.file("out")) == "old from stdin to stderr\n");
+    CHECK(*read_kernel_file(dir.file("out")) == "old from stdin to stderr\n");
     plan.stdio[1] = FileToOpen{"out", true, false};
     plan.stdio[2] = FileToOpen{"err", true};
     plan.umask = 077;
     CHECK(start(plan).wait().code == 0);
-    CHECK(read_kernel_file(dir.file("out")) == "from stdin");
-    CHECK(read_kernel_file(dir.file("err")) == " to stderr\n");
+    CHECK(*read_kernel_file(dir.file("out")) == "from stdin");
+    CHECK(*read_kernel_file(dir.file("err")) == " to stderr\n");
     struct stat status {};
     CHECK(::stat(dir.file("err").c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);

@@ -5,9 +5,12 @@
 #include <condition_variable>
 #include <fcntl.h>
 #include <filesystem>
+#include <future>
+#include <memory>
 #include <mutex>
 #include <signal.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 #include <doctest/doctest.h>
@@ -132,7 +135,7 @@ TEST_CASE("children that hang before their exec do not delay another user's") {
         for (const auto& launch : hanging) CHECK(eventually([&] { return hangs(*launch); }));
         for (const auto& launch : hanging) CHECK(launch->abandon());
         for (int i = 0; i < 10; ++i) CHECK(outcomes.wait_for("hanging" + std::to_string(i)) == "exec killed");
-        for (const auto& launch : hanging) CHECK_FALSE(read_stat(launch->pid()).has_value());  // reaped
+        for (const auto& launch : hanging) CHECK_FALSE(read_stat(launch->pid()));  // reaped
     }
     SUBCASE("the end of the spawner abandons them") {}
 }
@@ -255,4 +258,55 @@ TEST_CASE("a thread stays while its children live, so that they keep their paren
         return eventually([&] { return !is_running(pid) || std::chrono::steady_clock::now() > until; }) &&
                !is_running(pid);
     }());
+}
+
+TEST_CASE("no Done runs once the spawner is gone, however long one takes") {
+    std::promise<void> entered, go;
+    std::atomic<bool> left{false}, gone{false};
+    auto spawner = std::make_unique<Spawner>(std::chrono::milliseconds(20));
+    spawner->submit(
+        ::geteuid(),
+        [] {
+            return SpawnError{Stage::prepare, EIO};
+        },
+        [&](Launch::Outcome) {
+            entered.set_value();
+            go.get_future().wait();
+            left = true;
+        });
+    entered.get_future().wait();
+    std::thread end([&] {
+        spawner.reset();
+        gone = true;
+    });
+    // Long after the farewell.
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+    while (!gone && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    CHECK_FALSE(gone);
+    go.set_value();
+    end.join();
+    CHECK(left);
+}
+
+TEST_CASE("what hangs beyond the farewell is told to nobody") {
+    std::promise<void> entered, go, let_go;
+    std::atomic<bool> told{false};
+    auto spawner = std::make_unique<Spawner>(std::chrono::milliseconds(20));
+    {
+        // Let go by the thread, once it has done with the job.
+        const std::shared_ptr<void> held(nullptr, [&](void*) { let_go.set_value(); });
+        spawner->submit(
+            ::geteuid(),
+            [&, held] {
+                entered.set_value();
+                go.get_future().wait();
+                return SpawnError{Stage::prepare, EIO};
+            },
+            [&](Launch::Outcome) { told = true; });
+    }
+    entered.get_future().wait();
+    spawner.reset();
+    go.set_value();
+    let_go.get_future().wait();
+    CHECK_FALSE(told);
 }

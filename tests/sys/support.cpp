@@ -71,6 +71,21 @@ TempGroup::~TempGroup() {
     }));
 }
 
+OutOfDescriptors::OutOfDescriptors() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    before_ = limit.rlim_cur;
+    limit.rlim_cur = 1;  // what is open stays open, and 0 is
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+OutOfDescriptors::~OutOfDescriptors() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = before_;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 Pipe::Pipe() {
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <variant>
 #include <vector>
@@ -39,6 +40,18 @@ class TempGroup {
 
   private:
     std::string path_;
+};
+
+// As long as it lives, this process gets no new descriptor (EMFILE).
+class OutOfDescriptors {
+  public:
+    OutOfDescriptors();
+    ~OutOfDescriptors();
+    OutOfDescriptors(const OutOfDescriptors&) = delete;
+    OutOfDescriptors& operator=(const OutOfDescriptors&) = delete;
+
+  private:
+    rlim_t before_;
 };
 
 struct Pipe {

@@ -24,6 +24,10 @@ inline std::string text(const core::ResourcePtr& resource) {
     return resource ? static_cast<const FakeDescriptor&>(*resource).what : "none";
 }
 
+inline core::Refusal shortage() {
+    return {core::RefusalKind::limit, "pidfd_open 12: Too many open files", {}, {}, 24};
+}
+
 class FakeHost final : public Host {
   public:
     core::Now now() const override { return clock; }
@@ -31,41 +35,56 @@ class FakeHost final : public Host {
     core::OwnerFacts peer(core::ConnectionId connection) override {
         return {static_cast<std::int64_t>(4000 + connection), "bash"};
     }
-    std::optional<core::ProcessId> enclosing(core::ConnectionId connection) override {
+    core::Outcome<std::optional<core::ProcessId>> enclosing(core::ConnectionId connection) override {
+        if (out_of_descriptors) return shortage();
         return look(inside, connection);
     }
-    std::optional<core::SessionId> session_around(core::ConnectionId connection) override {
+    core::Outcome<std::optional<core::SessionId>> session_around(core::ConnectionId connection) override {
         return look(around, connection);
     }
-    bool watch_peer(core::ConnectionId connection) override { return !gone.contains(connection); }
-    std::variant<core::Identity, std::string> identity(core::ConnectionId connection) override {
-        if (strange.contains(connection)) return "the caller is in another namespace";
+    core::Outcome<bool> watch_peer(core::ConnectionId connection) override {
+        return !gone.contains(connection);
+    }
+    core::Outcome<core::Identity> identity(core::ConnectionId connection) override {
+        if (strange.contains(connection))
+            return core::Refusal{
+                core::RefusalKind::not_permitted, "the caller is in another namespace", {}, {}};
         return core::Identity{look(uids, connection).value_or(me.uid), 100, {100}, false};
     }
-    std::vector<core::ResourceLimit> limits(core::ConnectionId) override {
-        return {{"nofile", 1024, 4096, true}};
+    core::Outcome<std::vector<core::ResourceLimit>> limits(core::ConnectionId) override {
+        return std::vector<core::ResourceLimit>{{"nofile", 1024, 4096, true}};
     }
     std::optional<core::Identity> user(const std::string& name) override {
         if (name != "alice") return std::nullopt;
         return core::Identity{2001, 2001, {2001}, false};
     }
-    std::optional<Watched> watch_pid(std::int64_t pid) override {
+    core::Outcome<std::optional<Watched>> watch_pid(std::int64_t pid) override {
+        if (no_pidfd_to_be_had) return shortage();
         const auto uid = look(pids, pid);
-        if (!uid) return std::nullopt;
-        return Watched{static_cast<std::uint64_t>(pid) * 10, {pid, "watched"}, *uid};
+        if (!uid) return std::optional<Watched>();
+        return std::optional(Watched{static_cast<std::uint64_t>(pid) * 10, {pid, "watched"}, *uid});
     }
-    std::optional<Watched> watch_pidfd(const core::ResourcePtr& pidfd) override {
+    core::Outcome<std::optional<Watched>> watch_pidfd(const core::ResourcePtr& pidfd) override {
         return watch_pid(std::stoi(text(pidfd)));
     }
-    bool is_pidfd(const core::ResourcePtr& resource) const override {
+    core::Outcome<bool> is_pidfd(const core::ResourcePtr& resource) const override {
         return text(resource).find_first_not_of("0123456789") == std::string::npos;
     }
     std::string comm(std::int64_t pid) override { return "comm of " + std::to_string(pid); }
     void refresh(core::ProcessId process) override { refreshed.push_back(process); }
-    void rest_watch(std::uint64_t number) override { rested.push_back(number); }
-    bool runs_in_launch(core::ConnectionId connection) override { return in_launch.contains(connection); }
-    core::ResourcePtr sentinel(core::ProcessId process) override {
-        return out_of_descriptors ? nullptr : descriptor("sentinel of " + std::to_string(process));
+    void rest_watch(std::uint64_t number, bool forget) override {
+        (forget ? forgotten : rested).push_back(number);
+    }
+    core::Outcome<bool> may_signal(core::ProcessId process, core::UserId) override {
+        return !became_another.contains(process);
+    }
+    core::Outcome<bool> runs_in_launch(core::ConnectionId connection) override {
+        if (out_of_descriptors) return shortage();
+        return in_launch.contains(connection);
+    }
+    core::Outcome<core::ResourcePtr> sentinel(core::ConnectionId, core::ProcessId process) override {
+        if (no_pidfd_to_be_had) return shortage();
+        return descriptor("sentinel of " + std::to_string(process));
     }
     void send(core::ConnectionId connection, std::string line, core::ResourcePtr resource) override {
         order.push_back("send");
@@ -105,13 +124,15 @@ class FakeHost final : public Host {
     std::map<core::ConnectionId, core::UserId> uids;
     std::map<std::int64_t, core::UserId> pids;
     std::set<core::ConnectionId> gone, strange, slow, in_launch;
-    bool out_of_descriptors = false;
+    bool out_of_descriptors = false;  // nothing can be looked up
+    bool no_pidfd_to_be_had = false;
 
     std::vector<Sent> sent;
     core::Actions performed;
     std::vector<std::string> order, logged;
     std::vector<core::ProcessId> refreshed;
-    std::vector<std::uint64_t> rested;
+    std::vector<std::uint64_t> rested, forgotten;
+    std::set<core::ProcessId> became_another;
     std::vector<core::ConnectionId> resumed;
 
   private:

@@ -249,9 +249,9 @@ TEST_CASE("procd owes a connection its answers, its events, and what it owns") {
 
 TEST_CASE("a request whose descriptors did not all arrive is refused, under its id") {
     Desk desk;
-    desk.api.refuse_truncated(desk.peer(1), R"({"id":7,"method":"spawn"})");
+    desk.api.refuse_descriptors(desk.peer(1), R"({"id":7,"method":"spawn"})", "no room");
     CHECK(desk.answer(7)["error"]["data"]["kind"] == "limit");
     desk.host.sent.clear();
-    desk.api.refuse_truncated(desk.peer(1), R"({"method":"spawn"})");
+    desk.api.refuse_descriptors(desk.peer(1), R"({"method":"spawn"})", "no room");
     CHECK(desk.host.sent.empty());
 }

@@ -202,3 +202,32 @@ TEST_CASE("nobody is told of another user's processes") {
     CHECK(desk.ask(desk.peer(4, 2001), "subscribe", {{"since", 0}})["seq"] == 0);
     CHECK(desk.events(4).empty());
 }
+
+TEST_CASE("what could not be looked up for want of descriptors is a limit, and no answer about it") {
+    Desk desk;
+    const Peer peer = desk.peer(1);
+    desk.host.pids[12] = 1000;
+    desk.host.no_pidfd_to_be_had = true;
+    const Json owned{{"command", {"true"}}, {"owner", {{"pid", 12}}}};
+    const Json error = desk.ask(peer, "spawn", owned)["error"];
+    CHECK(error["data"]["kind"] == "limit");
+    CHECK(error["data"]["errno"] == 24);
+    CHECK(error["message"] == "pidfd_open 12: Too many open files");
+    CHECK(desk.refusal(peer, "list", {{"owner", {{"pid", 12}}}}) == "limit");
+    CHECK(desk.refusal(peer, "spawn", {{"command", {"true"}}, {"owner", {{"pidfd", 0}}}},
+                       {descriptor("12")}) == "limit");
+    desk.host.no_pidfd_to_be_had = false;
+    CHECK(desk.refusal(peer, "list", {{"owner", {{"pid", 12}}}}) == "none");
+
+    desk.host.out_of_descriptors = true;
+    // Who asks is not known: taken for somebody in no process it would own what it spawns by itself.
+    CHECK(desk.refusal(peer, "spawn", {{"command", {"true"}}}) == "limit");
+    CHECK(desk.refusal(peer, "whoami") == "limit");
+    CHECK(desk.refusal(peer, "hello") == "none");
+    CHECK(desk.api.core().processes().empty());
+    desk.host.out_of_descriptors = false;
+    const int spawning = desk.send(peer, "spawn", {{"command", {"true"}}});
+    CHECK(desk.answer(spawning).is_null());
+    desk.host.out_of_descriptors = true;
+    CHECK(desk.refusal(desk.peer(2), "whoami") == "limit");  // it may be a process that is being started
+}

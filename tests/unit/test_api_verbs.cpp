@@ -214,7 +214,7 @@ TEST_CASE("an owner that is gone or another user's is no owner") {
     CHECK(refusal({{"pid", 500}}) == "owner_gone");
     desk.host.pids[500] = 2001;
     CHECK(refusal({{"pid", 500}}) == "not_permitted");
-    CHECK(desk.host.rested == std::vector<std::uint64_t>{5000});  // nothing came of that watch
+    CHECK(desk.host.forgotten == std::vector<std::uint64_t>{5000});  // nothing came of that watch
     desk.host.pids[501] = 2002;
     CHECK(desk.spawn(bob, {{"owner", {{"pid", 501}}}})["owner"]["comm"] == "watched");
     desk.host.gone.insert(2);
@@ -250,7 +250,7 @@ TEST_CASE("rename, close, sentinel and status") {
     const int sentinel = desk.send(peer, "sentinel", {{"process", 1}});
     CHECK(desk.answer(sentinel)["result"] == Json{{"fd", 0}});
     CHECK(text(desk.host.sent.back().descriptor) == "sentinel of 1");
-    desk.host.out_of_descriptors = true;
+    desk.host.no_pidfd_to_be_had = true;
     CHECK(desk.refusal(peer, "sentinel", {{"process", 1}}) == "limit");
     desk.ask(peer, "status", {{"process", 1}});
     CHECK(desk.host.refreshed == std::vector<core::ProcessId>{1});
@@ -265,4 +265,69 @@ TEST_CASE("rename, close, sentinel and status") {
                                   {"leftovers", 0}});
     CHECK(desk.ask(peer, "close", {{"processes", {1}}}) == Json{{"closed", {1}}});
     CHECK(desk.refusal(peer, "status", {{"process", 1}}) == "no_such_process");
+}
+
+TEST_CASE("a start that fails over the file of a stream names the file") {
+    Desk desk;
+    const Peer peer = desk.peer(1);
+    const Json params{{"command", {"cat"}},
+                      {"stdio", {{"stdin", {{"file", "in.txt"}}}, {"stdout", {{"file", "/out/there"}}}}}};
+    const auto message_of = [&](const std::string& stage) {
+        const int id = desk.send(peer, "spawn", params);
+        desk.api.happened(core::LaunchFailed{desk.newest(), {stage, 2, false}});
+        const Json error = desk.answer(id)["error"];
+        CHECK(error["data"]["stage"] == stage);
+        return error["message"].get<std::string>();
+    };
+    CHECK(message_of("open stdin") == "cannot start Process-1: open stdin in.txt: No such file or directory");
+    CHECK(message_of("open stdout") ==
+          "cannot start Process-2: open stdout /out/there: No such file or directory");
+    CHECK(message_of("exec") == "cannot start Process-3: exec cat: No such file or directory");
+    const Json made = desk.ask(peer, "create", params);
+    const int start = desk.send(peer, "start", {{"process", made["id"]}});
+    desk.api.happened(core::LaunchFailed{made["id"], {"open stdin", 13, false}});
+    CHECK(desk.answer(start)["error"]["message"] ==
+          "cannot start Process-4: open stdin in.txt: Permission denied");
+}
+
+TEST_CASE("a user's signal goes to whom kill(2) would let him signal") {
+    Desk desk(0);
+    const Peer alice = desk.peer(1, 1001), root = desk.peer(2, 0);
+    desk.spawn(alice);
+    REQUIRE(desk.refusal(alice, "signal", {{"processes", {1}}, {"signal", "USR1"}}) == "none");
+    desk.host.became_another.insert(1);
+    CHECK(desk.refusal(alice, "signal", {{"processes", {1}}, {"signal", "USR1"}}) == "not_permitted");
+    CHECK(desk.refusal(alice, "interrupt", {{"processes", {1}}}) == "not_permitted");
+    // Who of the tree may be signalled is found when it is.
+    CHECK(desk.refusal(alice, "interrupt", {{"processes", {1}}, {"tree", true}}) == "none");
+    CHECK(desk.refusal(root, "interrupt", {{"processes", {1}}}) == "none");
+    CHECK(desk.refusal(alice, "terminate", {{"processes", {1}}}) == "none");
+    const auto sent = desk.host.all<core::SendSignal>();
+    REQUIRE(sent.size() == 4);
+    CHECK(sent[0].sender == 1001);
+    CHECK(sent[1].sender == 1001);
+    CHECK_FALSE(sent[2].sender);
+    CHECK_FALSE(sent[3].sender);
+}
+
+TEST_CASE("answers that come later are on their user's account") {
+    core::Config config;
+    config.max_record_bytes = 64 * 1024;
+    Desk desk(0, config);
+    const Peer alice = desk.peer(1, 1001);
+    desk.spawn(alice, {{"name", "x"}});
+    const std::string long_id(10'000, 'i');
+    const auto wait = [&] {
+        desk.line(alice,
+                  Json{{"id", long_id}, {"method", "wait"}, {"params", {{"processes", {"x"}}}}}.dump());
+        return Json::parse(desk.host.sent.back().line).contains("error");
+    };
+    int waits = 0;
+    while (!wait()) REQUIRE(++waits < 100);
+    CHECK(waits >= 4);
+    CHECK(Json::parse(desk.host.sent.back().line)["error"]["data"]["kind"] == "limit");
+    CHECK(desk.refusal(alice, "terminate", {{"processes", {"x"}}}) == "none");
+    desk.ends(1);
+    CHECK(desk.host.sent.size() > static_cast<std::size_t>(waits));
+    CHECK(desk.refusal(alice, "wait", {{"processes", {"x"}}}) == "none");
 }

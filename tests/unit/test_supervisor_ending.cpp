@@ -93,7 +93,9 @@ TEST_CASE("terminate, kill and signal in every state") {
         {"terminate", [](Bench& bench, ProcessId id) { return bench.terminate(id); }},
         {"kill", [](Bench& bench, ProcessId id) { return bench.kill(id); }},
         {"signal",
-         [](Bench& bench, ProcessId id) { return bench.core.signal({id}, SIGUSR1, false, bench.actions); }},
+         [](Bench& bench, ProcessId id) {
+             return bench.core.signal({id}, {SIGUSR1, false}, bench.actions);
+         }},
     };
     for (const Verb& verb : verbs) {
         CAPTURE(verb.name);
@@ -115,7 +117,7 @@ TEST_CASE("terminate, kill and signal in every state") {
         bench.forget_the_past();
         CHECK_FALSE(bench.core.terminate({running, initial}, std::nullopt, bench.now, bench.actions));
         CHECK_FALSE(bench.core.kill({running, initial}, bench.now, bench.actions));
-        CHECK_FALSE(bench.core.signal({running, initial}, SIGINT, true, bench.actions));
+        CHECK_FALSE(bench.core.signal({running, initial}, {SIGINT, true}, bench.actions));
         CHECK(bench.actions.empty());
     }
 }
@@ -152,8 +154,8 @@ TEST_CASE("a child that hangs before its exec is abandoned by a kill, or after t
 TEST_CASE("a signal goes to the main, tree widens it, and it is no end by itself") {
     Bench bench;
     const ProcessId id = bench.spawn(client(1), process(connection_key(1)));
-    REQUIRE(bench.core.signal({id}, SIGHUP, false, bench.actions));
-    REQUIRE(bench.core.signal({id}, SIGINT, true, bench.actions));
+    REQUIRE(bench.core.signal({id}, {SIGHUP, false}, bench.actions));
+    REQUIRE(bench.core.signal({id}, {SIGINT, true}, bench.actions));
     const auto sent = bench.all<SendSignal>();
     REQUIRE(sent.size() == 2);
     CHECK_FALSE(sent[0].tree);
@@ -166,7 +168,7 @@ TEST_CASE("a signal goes to the main, tree widens it, and it is no end by itself
 TEST_CASE("a signal to a child that is being made waits until it has exec'd") {
     Bench bench;
     const ProcessId id = *bench.try_spawn(client(1), process(connection_key(1)));
-    REQUIRE(bench.core.signal({id}, SIGINT, false, bench.actions));
+    REQUIRE(bench.core.signal({id}, {SIGINT, false}, bench.actions));
     CHECK(bench.all<SendSignal>().empty());
     bench.runs(id);
     CHECK(bench.sent(id, SIGINT) == 1);
@@ -177,17 +179,17 @@ TEST_CASE("a signal to a child that is being made waits until it has exec'd") {
 TEST_CASE("the cause is a client's where its signal was the one that killed, else the process's own") {
     Bench bench;
     const ProcessId hit = bench.spawn(client(1), process(connection_key(1)));
-    REQUIRE(bench.core.signal({hit}, SIGUSR1, false, bench.actions));
+    REQUIRE(bench.core.signal({hit}, {SIGUSR1, false}, bench.actions));
     bench.dies(hit, SIGUSR1);
     CHECK(bench.at(hit).ending->cause == Cause::client);
 
     const ProcessId crashed = bench.spawn(client(1), process(connection_key(1)));
-    REQUIRE(bench.core.signal({crashed}, SIGUSR1, false, bench.actions));
+    REQUIRE(bench.core.signal({crashed}, {SIGUSR1, false}, bench.actions));
     bench.dies(crashed, SIGSEGV);
     CHECK(bench.at(crashed).ending->cause == Cause::self);
 
     const ProcessId done = bench.spawn(client(1), process(connection_key(1)));
-    REQUIRE(bench.core.signal({done}, SIGTERM, false, bench.actions));
+    REQUIRE(bench.core.signal({done}, {SIGTERM, false}, bench.actions));
     bench.ends(done, 0);
     CHECK(bench.at(done).ending->cause == Cause::self);
 }
@@ -211,4 +213,31 @@ TEST_CASE("who asked for the end first is its cause") {
     REQUIRE(bench.terminate(late));  // only what it left is ended
     bench.tree_has(late, 0);
     CHECK(bench.at(late).ending->cause == Cause::self);
+}
+
+TEST_CASE("signals to a process that is being started are kept as the kernel keeps them") {
+    Bench bench;
+    const ProcessId id = *bench.try_spawn(client(1), process(connection_key(1)));
+    const auto send = [&](int number, bool tree = false, std::optional<UserId> sender = std::nullopt) {
+        return static_cast<bool>(bench.core.signal({id}, {number, tree, sender}, bench.actions));
+    };
+    for (int i = 0; i < 1000; ++i) CHECK(send(SIGUSR1, i == 500));
+    CHECK(bench.at(id).signals_pending.size() == 1);
+    CHECK(send(SIGUSR1, false, k_other));
+    CHECK(bench.at(id).signals_pending.size() == 2);
+    for (std::size_t i = 0; i < PendingSignals::k_most_queued; ++i) CHECK(send(40));
+    CHECK_FALSE(send(41));
+    CHECK(bench.core.signal({id}, {40, false}, bench.actions).refusal().kind == RefusalKind::limit);
+    CHECK(send(SIGSTOP));
+    CHECK(send(SIGCONT));
+    CHECK(send(SIGTSTP));
+    bench.runs(id);
+    CHECK(bench.sent(id, SIGUSR1) == 2);
+    CHECK(bench.all<SendSignal>().front().tree);
+    CHECK(bench.all<SendSignal>()[1].sender == k_other);
+    CHECK(bench.sent(id, 40) == PendingSignals::k_most_queued);
+    CHECK(bench.sent(id, SIGSTOP) == 0);
+    CHECK(bench.sent(id, SIGCONT) == 0);
+    CHECK(bench.sent(id, SIGTSTP) == 1);
+    CHECK(bench.at(id).signals_pending.size() == 0);
 }

@@ -1,4 +1,5 @@
 #include <csignal>
+#include <ctime>
 
 #include <doctest/doctest.h>
 
@@ -252,4 +253,67 @@ TEST_CASE("the fate says what will end a process") {
     CHECK(fate(connection_key(1), false) == "runs on when connection of bash[4100] ends");
     CHECK(fate(process_key(parent), true) == "ends when process 1 ends");
     CHECK(fate(pid_key(3), false) == "runs on when bash[4100] ends");
+}
+
+TEST_CASE("a process that was not started is nobody's owner, and has not ended") {
+    Bench bench;
+    const ProcessId initial = bench.create(client(1), process(connection_key(1)));
+    const auto refused = bench.try_spawn(client(1), process(process_key(initial)));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.refusal().kind == RefusalKind::not_started);
+    CHECK(refused.refusal().message == "process 1 has not been started");
+    const ProcessId other = bench.spawn(client(1), process(connection_key(1)));
+    CHECK(bench.core.set_owner(client(1), other, {process_key(initial), {}}, bench.actions).refusal().kind ==
+          RefusalKind::not_started);
+    CHECK(bench.try_spawn(client(2, k_other), process(process_key(initial))).refusal().kind ==
+          RefusalKind::not_permitted);
+    REQUIRE(bench.start(client(1), initial));
+    CHECK(bench.try_spawn(client(1), process(process_key(initial))).refusal().kind ==
+          RefusalKind::not_started);
+    bench.runs(initial);
+    CHECK(bench.try_spawn(client(1), process(process_key(initial))));
+    bench.ends(initial);
+    CHECK(bench.try_spawn(client(1), process(process_key(initial))).refusal().kind ==
+          RefusalKind::owner_gone);
+}
+
+TEST_CASE("of the pids that own nothing any more so many are remembered, and the watches of the others go") {
+    Bench bench;
+    const auto own_one = [&bench](std::uint64_t watch) {
+        const ProcessId id = bench.spawn(client(1), process(pid_key(watch)));
+        bench.ends(id);
+        REQUIRE(bench.close(id));
+        return bench.changes.size();
+    };
+    for (std::uint64_t watch = 1; watch <= k_most_resting_owners; ++watch) own_one(watch);
+    own_one(1);  // used again: not the oldest any more
+    const auto forgotten = [&bench] {
+        std::vector<std::uint64_t> numbers;
+        for (const StopWatching& stop : bench.all<StopWatching>())
+            if (stop.forget) numbers.push_back(stop.owner.number);
+        return numbers;
+    };
+    CHECK(forgotten().empty());
+    own_one(5000);
+    CHECK(forgotten() == std::vector<std::uint64_t>{2});
+    CHECK(bench.core.owned_by(pid_key(2)) == nullptr);
+    // Names go on where the owner is remembered.
+    CHECK(bench.at(bench.spawn(client(1), process(pid_key(1)))).name == "Process-3");
+    CHECK(bench.at(bench.spawn(client(1), process(pid_key(2)))).name == "Process-1");
+    bench.vanishes(pid_key(3));
+    own_one(5001);
+    CHECK(forgotten().size() == 1);  // the one that ended made room
+}
+
+TEST_CASE("the sessions of a connection are found without a look at all others") {
+    constexpr ConnectionId k_many = 20'000;
+    Bench bench;
+    for (ConnectionId connection = 1; connection <= k_many; ++connection) bench.session(client(connection));
+    CHECK(bench.core.sessions_held_by(7) == std::set<SessionId>{7});
+    CHECK(bench.core.sessions_held_by(k_many + 1).empty());
+    const std::clock_t begin = std::clock();
+    for (ConnectionId connection = 1; connection <= k_many; ++connection) bench.closes(connection);
+    CHECK((std::clock() - begin) / CLOCKS_PER_SEC < 1);
+    CHECK_FALSE(bench.core.has_sessions());
+    CHECK(bench.core.sessions_held_by(7).empty());
 }

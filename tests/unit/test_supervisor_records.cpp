@@ -166,3 +166,77 @@ TEST_CASE("the processes of a user that have not ended have a bound, but for roo
     CHECK(ask(k_other));
     CHECK_FALSE(ask(k_other));
 }
+
+namespace {
+
+Creation big(std::size_t bytes, UserId uid = k_other) {
+    Creation creation = process(procd_key(uid), false, "", uid);
+    auto spec = std::make_shared<LaunchSpec>(*creation.spec);
+    spec->command.push_back(std::string(bytes, 'x'));
+    creation.spec = std::move(spec);
+    return creation;
+}
+
+}  // namespace
+
+TEST_CASE("the memory that a user's records take has a bound") {
+    constexpr std::size_t k_kib = 1024;
+    Config config = Bench::default_config();
+    config.max_record_bytes = 1040 * k_kib;
+    Bench bench(config);
+    const Caller other = client(1, k_other);
+    // A command is there twice until the process is started.
+    const ProcessId first = bench.create(other, big(200 * k_kib));
+    const ProcessId second = bench.create(other, big(200 * k_kib));
+    const auto refused = bench.core.create(other, big(200 * k_kib), bench.now);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.refusal().kind == RefusalKind::limit);
+    CHECK(refused.refusal().message.find("max-record-bytes, 1064960") != std::string::npos);
+    CHECK(
+        bench.core.create(client(2), big(200 * k_kib, k_user), bench.now));  // procd's own user has no bound
+    REQUIRE(bench.start(other, first));
+    bench.runs(first);
+    CHECK(bench.core.create(other, big(200 * k_kib), bench.now));
+    CHECK_FALSE(bench.core.create(other, big(200 * k_kib), bench.now));
+    REQUIRE(bench.close(second));
+    CHECK(bench.core.create(other, big(200 * k_kib), bench.now));
+}
+
+TEST_CASE("ended records make room when they take half of the memory") {
+    constexpr std::size_t k_kib = 1024;
+    Config config = Bench::default_config();
+    config.max_record_bytes = 1000 * k_kib;
+    Bench bench(config);
+    for (int i = 0; i < 20; ++i) {
+        const ProcessId id = bench.spawn(client(1, k_other), big(200 * k_kib));
+        bench.ends(id);
+    }
+    CHECK(bench.core.processes().size() == 2);
+    CHECK(bench.known(20));
+    CHECK(bench.known(19));
+    for (int i = 0; i < 20; ++i) bench.ends(bench.spawn(client(2), big(200 * k_kib, k_user)));
+    CHECK(bench.core.processes().size() == 22);
+}
+
+TEST_CASE("sessions and waits are on the same account, and come off it") {
+    Config config = Bench::default_config();
+    config.max_record_bytes = 64 * 1024;
+    Bench bench(config);
+    const Caller other = client(1, k_other);
+    std::vector<ProcessId> ids;
+    for (int i = 0; i < 20; ++i)
+        ids.push_back(bench.spawn(other, process(connection_key(1), false, "", k_other)));
+    std::size_t waits = 0, sessions = 0;
+    while (bench.wait(other, ids)) REQUIRE(++waits < 1000);
+    CHECK(waits > 10);
+    CHECK(bench.core.charge(k_other, Wait::bytes_for(ids.size())).refusal().kind == RefusalKind::limit);
+    for (const ProcessId id : ids) bench.ends(id);
+    CHECK(bench.waits.size() == waits);
+    while (bench.core.open_session(other, "", {}, nullptr, nullptr)) REQUIRE(++sessions < 1000);
+    CHECK(sessions > 50);
+    CHECK(bench.core.charge(k_other, 4096).refusal().kind == RefusalKind::limit);
+    bench.closes(1);  // the records stay
+    CHECK(bench.core.charge(k_other, 30'000));
+    bench.core.release(k_other, 30'000);
+    CHECK(bench.core.charge(k_other, 30'000));
+}

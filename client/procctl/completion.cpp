@@ -45,9 +45,8 @@ Completion options_of(const CLI::App& app) {
 Completion values_of(const CLI::App& app, const std::string& option_name) {
     Completion completion;
     const CLI::Option* const option = app.get_option_no_throw(option_name);
-    std::string_view type = option == nullptr ? std::string_view() : option->get_type_name();
-    const std::string held(type);
-    type = held;
+    const std::string type_name = option == nullptr ? std::string() : option->get_type_name();
+    std::string_view type = type_name;
     while (!type.empty()) {
         const std::string_view one = type.substr(0, type.find('|'));
         type.remove_prefix(std::min(type.size(), one.size() + 1));

@@ -69,14 +69,15 @@ TEST_CASE("what every verb understands may stand before the verb, too") {
     for (const VerbEntry& entry : k_verbs) {
         CAPTURE(entry.name);
         Words arguments{"--json", "--timeout", "2.5", "--socket", "/a", entry.name};
-        for (std::size_t i = 0; i < entry.least_words; ++i) arguments.emplace_back("1");
+        const std::string word = entry.verb == Verb::completion ? "bash" : "1";
+        for (std::size_t i = 0; i < entry.least_words; ++i) arguments.push_back(word);
         if (entry.verb == Verb::set) arguments.emplace_back("--daemon");
         const Options options = parsed(arguments);
         CHECK(options.verb == entry.verb);
         CHECK(options.json);
         CHECK(options.timeout == 2.5);
         CHECK(options.socket == "/a");
-        CHECK(options.words == Words(entry.least_words, "1"));
+        CHECK(options.words == Words(entry.least_words, word));
     }
     CHECK(parsed({"--timeout=1", "info", "--timeout", "2"}).timeout == 2.0);
     CHECK_FALSE(parsed({"info"}).json);

@@ -32,19 +32,9 @@ struct Prepared {
     std::vector<const char*> candidates;
     std::vector<int> sources;
     std::vector<int> moved;
+    UniqueFd null;  // where the plan brings none
     ChildPlan child;
 };
-
-// /dev/null, opened once for all children: a start must not fail for want of one more descriptor.
-Result<int> null_device() {
-    // Never destroyed: a spawner thread that hangs may outlive main.
-    static std::mutex& lock = *new std::mutex;
-    static UniqueFd& device = *new UniqueFd;
-    const std::lock_guard guard(lock);
-    if (!device) device.reset(::open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY));
-    if (!device) return SysError{"open", "/dev/null", errno};
-    return device.get();
-}
 
 std::vector<char*> to_c_array(const std::vector<std::string>& strings) {
     std::vector<char*> array;
@@ -87,10 +77,11 @@ int prepare_stdio(const LaunchPlan& plan, Prepared& prepared) {
         int fd = -1;
         if (const int* given = std::get_if<int>(&source)) {
             fd = *given;
+            if (fd < 0) fd = plan.null_device;
             if (fd < 0) {
-                const auto null = null_device();
-                if (!null) return null.error().error;
-                fd = *null;
+                if (!prepared.null) prepared.null = open_null_device();
+                if (!prepared.null) return errno;
+                fd = prepared.null.get();
             }
         } else if (const auto* file = std::get_if<FileToOpen>(&source)) {
             const int write_flags = O_WRONLY | O_CREAT | (file->append ? O_APPEND : O_TRUNC);
@@ -178,6 +169,10 @@ bool died_before_exec(const Result<ProcessStat>& stat) {
 }
 
 }  // namespace
+
+UniqueFd open_null_device() {
+    return UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY));
+}
 
 const char* to_text(Stage stage) {
     switch (stage) {

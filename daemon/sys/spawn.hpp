@@ -66,6 +66,7 @@ struct LaunchPlan {
     std::optional<Credentials> become;  // set*id; absent: procd's own
     bool no_new_privs = false;
     std::array<StdioSource, 3> stdio{-1, -1, -1};  // -1 (an int below 0): /dev/null
+    int null_device = -1;                          // an open /dev/null; -1: one is opened where it is needed
     std::vector<int> extra_fds;                    // land at 3, 4, … in this order
     int terminal = -1;   // a terminal, to control the child's session; -1: none does
     int cgroup_fd = -1;  // O_PATH/O_DIRECTORY fd of the cgroup to be born in; -1: procd's own
@@ -104,6 +105,9 @@ struct SpawnError {
 // system, SIGSTOP by its user), so only spawner threads call this. A child that failed or was killed before
 // its exec has been reaped when this returns. See clone(2), execve(2).
 std::variant<Spawned, SpawnError> spawn(const LaunchPlan& plan, LaunchProgress& progress);
+
+// For LaunchPlan::null_device. None: errno says why.
+UniqueFd open_null_device();
 
 // Whether a process can be born in this cgroup, by trying it with one that ends at once.
 Result<void> probe_birth(int cgroup_fd);

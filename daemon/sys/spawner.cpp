@@ -68,6 +68,8 @@ struct Spawner::State : std::enable_shared_from_this<Spawner::State> {
     std::map<uid_t, User> users;     // those with a job that waits or runs
     std::deque<uid_t> turns;         // those with a job that waits: who is next
     std::vector<std::shared_ptr<Launch>> in_flight;
+    UniqueFd null_device =
+        open_null_device();   // for all: a start must not fail for want of one more descriptor
     std::size_t threads = 0;  // spawner threads
     std::size_t idle = 0;     // of them, without a job
     bool keeper_lives = false;
@@ -135,6 +137,7 @@ void Spawner::State::run(Job& job) {
         try {
             auto prepared = job.prepare();
             if (auto* plan = std::get_if<LaunchPlan>(&prepared)) {
+                plan->null_device = null_device.get();
                 outcome = spawn(*plan, progress);
             } else {
                 outcome = std::get<SpawnError>(prepared);
@@ -291,6 +294,7 @@ Spawner::~Spawner() {
         guard.lock();
         state.gone.wait_for(guard, std::chrono::milliseconds(5));
     }
+    if (state.threads == 0) state.null_device.reset();
     guard.unlock();
     const std::lock_guard telling(state.telling);
     state.discarded = true;

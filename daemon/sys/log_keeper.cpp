@@ -83,7 +83,7 @@ struct LogKeeper::State {
     bool arm(const std::shared_ptr<Entry>& entry);
     void activate(const std::shared_ptr<Entry>& entry, Clock::time_point now);
     void let_go(Entry& entry);
-    void read_events(Clock::time_point now);
+    bool read_events(Clock::time_point now);  // whether there were any
     // These do not.
     void run();
     void sleep();
@@ -129,6 +129,8 @@ void LogKeeper::finish(Ticket ticket) {
     if (found == state_->logs.end()) return;
     entry = std::move(found->second);
     state_->logs.erase(found);
+    // A write of the last moment may not have been heard of yet.
+    if (!entry->written && state_->read_events(Clock::now())) state_->wake();
     if (entry->written) {
         state_->commands.push_back(Finish{entry});
         state_->wake();
@@ -174,11 +176,13 @@ void LogKeeper::State::let_go(Entry& entry) {
     if (std::exchange(entry.looked_at, false)) std::erase_if(active, same);
 }
 
-void LogKeeper::State::read_events(Clock::time_point now) {
+bool LogKeeper::State::read_events(Clock::time_point now) {
+    bool any = false;
     alignas(inotify_event) std::array<char, 16 * 1024> buffer;
     for (;;) {
         const ssize_t got = inotify ? ::read(inotify.get(), buffer.data(), buffer.size()) : 0;
-        if (got <= 0) return;
+        if (got <= 0) return any;
+        any = true;
         for (ssize_t at = 0; at < got;) {
             const auto* const event = reinterpret_cast<const inotify_event*>(buffer.data() + at);
             at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
@@ -258,7 +262,7 @@ void LogKeeper::State::carry_out(const Command& command) {
 
 void LogKeeper::State::look(const std::shared_ptr<Entry>& entry) {
     if (entry->finished) return;
-    const auto seen = entry->log.look(directory, cutter, complaints);
+    const auto seen = entry->log.look(directory, cutter, complaints, Clock::now() - entry->last_look);
     if (seen) check_space(*entry);
     const std::lock_guard guard(lock);
     if (!seen) return let_go(*entry);

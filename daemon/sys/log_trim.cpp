@@ -15,16 +15,19 @@ std::uint64_t last_boundary(std::uint64_t size, std::uint64_t block) {
 }  // namespace
 
 std::optional<LogCut> plan_cut(std::uint64_t hole, std::uint64_t size, std::uint64_t block,
-                               const LogLimits& limits) {
+                               const LogLimits& limits, bool torrent) {
     if (limits.max == 0 || size < hole || size - hole < limits.max) return std::nullopt;
-    if (limits.keep == 0) {
-        const std::uint64_t end = last_boundary(size - std::min(size, limits.max / 2), block);
+    const bool lazy = torrent && limits.keep == 1;
+    if (lazy && (size - hole) / 2 < limits.max) return std::nullopt;
+    if (lazy || limits.keep == 0) {
+        const std::uint64_t stays = lazy ? limits.max : limits.max / 2;
+        const std::uint64_t end = last_boundary(size - std::min(size, stays), block);
         if (end <= hole) return std::nullopt;
-        return LogCut{end, {}};
+        return LogCut{end, {}, torrent};
     }
     const std::uint64_t end = last_boundary(size, block);
     if (end <= hole) return std::nullopt;
-    LogCut cut{end, {}};
+    LogCut cut{end, {}, false};
     const std::uint64_t cut_off = end - hole;
     if (cut_off / 2 < limits.max) {
         cut.pieces.push_back({hole, end});
@@ -49,6 +52,11 @@ std::optional<ByteRange> plan_more(const LogCut& cut, std::uint64_t size, std::u
     const std::uint64_t end = std::min(last_boundary(size, block), cut.end + room / block * block);
     if (end < cut.end + k_worth_copying) return std::nullopt;
     return ByteRange{cut.end, end};
+}
+
+bool LogPace::is_torrent(std::uint64_t grown, Duration since, std::uint64_t max) {
+    const double seconds = std::chrono::duration<double>(std::max(since, Duration(1))).count();
+    return static_cast<double>(grown) / seconds >= static_cast<double>(max);
 }
 
 LogPace::Duration LogPace::next(std::uint64_t used, std::uint64_t grown, Duration since, std::uint64_t max) {

@@ -26,6 +26,7 @@ struct ByteRange {
 struct LogCut {
     std::uint64_t end = 0;          // all before it goes; a multiple of the block size, less than the file's
     std::vector<ByteRange> pieces;  // what is copied first, the oldest first: never more than are kept
+    bool hole = false;              // leave a hole for now, which keeps the writer waiting least
 
     bool operator==(const LogCut&) const = default;
 };
@@ -36,8 +37,12 @@ struct LogCut {
 // All but the last, unfinished block is copied to one piece. Where that would be more than two limits' worth
 // (a child wrote faster than anybody looked) it becomes several, and what would be evicted at once is not
 // copied. Without pieces the newer half of the limit stays, so that there is always something to read.
+//
+// torrent: it fills its limit within a second. Then a piece is out of date before it is worth its copy: with
+// one or none to keep, the file keeps its newest bytes itself, up to the piece's share more, and the older
+// ones are dropped. What is left is cut properly when it gets calmer.
 std::optional<LogCut> plan_cut(std::uint64_t hole, std::uint64_t size, std::uint64_t block,
-                               const LogLimits& limits);
+                               const LogLimits& limits, bool torrent = false);
 
 // What was written while the pieces were copied: how far a cut can be moved on, so that little is left for
 // the cut itself to move, and the child waits for little. None: it is not worth while, or the piece is full.
@@ -55,6 +60,8 @@ class LogPace {
     // It has `used` bytes of the limit now, and has grown by `grown` in the time `since` the last look: half
     // the time that it needs to its limit at this rate.
     Duration next(std::uint64_t used, std::uint64_t grown, Duration since, std::uint64_t max);
+    // Whether that is so fast that it would fill its limit in less than a second.
+    static bool is_torrent(std::uint64_t grown, Duration since, std::uint64_t max);
     bool is_quiet() const { return quiet_ >= k_quiet_looks; }
     // It was written to, when nobody looked.
     void wake() { quiet_ = 0; }

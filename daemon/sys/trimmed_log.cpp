@@ -37,31 +37,50 @@ void LogComplaints::complain(const std::string& topic, const std::string& text) 
 
 // ---- cutting ---------------------------------------------------------------------------------------------
 
-bool LogCutter::can_cut(dev_t device) const {
+LogCutter::Way LogCutter::way(dev_t device) const {
     const auto found = ways_.find(device);
-    const Way way = found == ways_.end() ? Way{} : found->second;
-    return (way.collapse && features_.collapse) || (way.punch_hole && features_.punch_hole);
+    const Way known = found == ways_.end() ? Way{} : found->second;
+    return {known.collapse && features_.collapse, known.punch_hole && features_.punch_hole};
 }
 
-LogCutter::Cut LogCutter::cut(int fd, dev_t device, std::uint64_t hole, std::uint64_t end, int& error) {
-    Way& way = ways_[device];
+bool LogCutter::can_cut(dev_t device) const {
+    return way(device).collapse || way(device).punch_hole;
+}
+
+bool LogCutter::can_shorten(dev_t device) const {
+    return way(device).collapse;
+}
+
+bool LogCutter::shorten(int fd, std::uint64_t end, Way& way, int& error) const {
+    if (!way.collapse) return false;
+    if (::fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, static_cast<off_t>(end)) == 0) return true;
+    error = errno;
+    struct stat status {};
+    // EINVAL is also what a file says that its writer has truncated meanwhile.
+    const bool truncated =
+        error == EINVAL && ::fstat(fd, &status) == 0 && status.st_size <= static_cast<off_t>(end);
+    way.collapse = truncated || !is_unsupported(error);
+    return false;
+}
+
+bool LogCutter::punch(int fd, ByteRange head, Way& way, int& error) const {
+    if (!way.punch_hole || head.size() == 0) return false;
+    if (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(head.begin),
+                    static_cast<off_t>(head.size())) == 0)
+        return true;
+    error = errno;
+    way.punch_hole = !is_unsupported(error);
+    return false;
+}
+
+LogCutter::Cut LogCutter::cut(int fd, dev_t device, ByteRange head, bool prefer_hole, int& error) {
+    Way now = way(device);
     error = EOPNOTSUPP;
-    if (way.collapse && features_.collapse) {
-        if (::fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, static_cast<off_t>(end)) == 0) return Cut::shortened;
-        error = errno;
-        struct stat status {};
-        // EINVAL is also what a file says that its writer has truncated meanwhile.
-        if (error == EINVAL && ::fstat(fd, &status) == 0 && status.st_size <= static_cast<off_t>(end))
-            return Cut::failed;
-        way.collapse = !is_unsupported(error);
-    }
-    if (way.punch_hole && features_.punch_hole) {
-        if (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(hole),
-                        static_cast<off_t>(end - hole)) == 0)
-            return Cut::hole;
-        error = errno;
-        way.punch_hole = !is_unsupported(error);
-    }
+    const bool punched = prefer_hole && punch(fd, head, now, error);
+    const bool shortened = !punched && shorten(fd, head.end, now, error);
+    const bool done = punched || shortened || (!prefer_hole && punch(fd, head, now, error));
+    ways_[device] = now;
+    if (done) return shortened ? Cut::shortened : Cut::hole;
     return can_cut(device) ? Cut::failed : Cut::impossible;
 }
 
@@ -79,14 +98,19 @@ struct TrimmedLog::Trim {
 };
 
 std::optional<TrimmedLog::Look> TrimmedLog::look(const LogDirectory& directory, LogCutter& cutter,
-                                                 LogComplaints& complaints) {
+                                                 LogComplaints& complaints, LogPace::Duration since) {
     Trim now{directory, cutter, complaints, {}, std::nullopt};
     if (::fstat(fd(), &now.status) != 0) return std::nullopt;
     const auto size = static_cast<std::uint64_t>(now.status.st_size);
     if (size < last_size_) begin_anew();
     Look look{0, size - last_size_};
     last_size_ = size;
-    if (const auto cut = plan_cut(hole(), size, block_of(now.status), limits_)) {
+    const bool torrent = since != k_calm && LogPace::is_torrent(look.grown, since, limits_.max);
+    auto cut = plan_cut(hole(), size, block_of(now.status), limits_, torrent);
+    // A hole that a torrent has left: the file gets as short as it looks.
+    if (!cut && !torrent && hole() > 0 && hole() < size && cutter.can_shorten(now.status.st_dev))
+        cut = LogCut{hole(), {}, false};
+    if (cut) {
         if (cutter.can_cut(now.status.st_dev)) trim(now, *cut);
         if (!cutter.can_cut(now.status.st_dev)) {
             complaints.complain("cut " + std::to_string(now.status.st_dev),
@@ -123,8 +147,8 @@ void TrimmedLog::begin_anew() {
 
 // ---- a cut -----------------------------------------------------------------------------------------------
 
-// Of the two parts that take long, copying happens beside the log, and cutting comes last and is the kernel's,
-// done whole: whoever kills procd in either of them leaves every byte in its place once.
+// Of the two parts that take long, copying happens beside the log, and cutting comes last and is the
+// kernel's, done whole: whoever kills procd in either of them leaves every byte in its place once.
 void TrimmedLog::trim(Trim& now, LogCut cut) {
     if (auto place = now.directory.find(path_)) {
         struct stat named {};
@@ -146,10 +170,12 @@ void TrimmedLog::trim(Trim& now, LogCut cut) {
     if (count > 0) {
         shift_pieces(now, count);
         place_pieces(now, cut);
+    } else if (cut.end > hole()) {
+        drop_pieces(now);
     }
     int error = 0;
     const std::string device = std::to_string(now.status.st_dev);
-    switch (now.cutter.cut(fd(), now.status.st_dev, hole(), cut.end, error)) {
+    switch (now.cutter.cut(fd(), now.status.st_dev, {hole(), cut.end}, cut.hole, error)) {
         case LogCutter::Cut::shortened:
             index_.base += cut.end;
             index_.start = index_.base;
@@ -161,13 +187,14 @@ void TrimmedLog::trim(Trim& now, LogCut cut) {
             break;
         case LogCutter::Cut::failed:
             take_back_pieces(now, count);
-            now.complaints.complain("cut " + device, SysError{"cut the head off", path_, error}.message());
+            if (cut.end > hole())  // else it was a hole to be tidied away, where that cannot be
+                now.complaints.complain("cut " + device,
+                                        SysError{"cut the head off", path_, error}.message());
             break;
         case LogCutter::Cut::impossible:
             take_back_pieces(now, count);
             break;
     }
-    if (count == 0 && index_.start != index_.first) joined_ = 0;
     std::uint64_t first = index_.start;
     for (std::size_t i = 0; i < joined_; ++i) first -= std::min(first, pieces_[i]);
     index_.first = first;
@@ -274,6 +301,15 @@ void TrimmedLog::shift_pieces(Trim& now, std::size_t by) {
     pieces_.insert(pieces_.begin(), by, 0);
     if (pieces_.size() > limits_.keep) pieces_.resize(limits_.keep);
     joined_ = std::min(joined_, pieces_.size() - by);
+}
+
+// What goes next is not kept: they end where nothing goes on.
+void TrimmedLog::drop_pieces(Trim& now) {
+    joined_ = 0;
+    if (!now.place) return;
+    for (std::size_t number = 1; number <= pieces_.size(); ++number)
+        ::unlinkat(now.folder(), log_piece_path(now.place->name, number).c_str(), 0);
+    pieces_.clear();
 }
 
 void TrimmedLog::place_pieces(Trim& now, const LogCut& cut) {

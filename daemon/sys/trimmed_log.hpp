@@ -45,8 +45,10 @@ class LogCutter {
     explicit LogCutter(LogFeatures features) : features_(features) {}
 
     enum class Cut { shortened, hole, failed, impossible };
-    // Cuts off the head, of which the first `hole` bytes are gone already. error: why it failed.
-    Cut cut(int fd, dev_t device, std::uint64_t hole, std::uint64_t end, int& error);
+    // Cuts off the head, of which the first `hole` bytes are gone already. prefer_hole: rather than shorten
+    // the file, which waits until all that stays is on the disk. error: why it failed.
+    Cut cut(int fd, dev_t device, ByteRange head, bool prefer_hole, int& error);
+    bool can_shorten(dev_t device) const;
     bool can_cut(dev_t device) const;
     bool copies_in_kernel() const { return features_.copy_file_range; }
 
@@ -54,6 +56,10 @@ class LogCutter {
     struct Way {
         bool collapse = true, punch_hole = true;
     };
+    Way way(dev_t device) const;
+    bool shorten(int fd, std::uint64_t end, Way& way, int& error) const;
+    bool punch(int fd, ByteRange head, Way& way, int& error) const;
+
     LogFeatures features_;
     std::map<dev_t, Way> ways_;
 };
@@ -70,8 +76,11 @@ class TrimmedLog {
         std::uint64_t used = 0;   // bytes in the file, after the cut if there was one
         std::uint64_t grown = 0;  // since the last look
     };
-    // Cuts the head off if it is over its limit. None: it cannot be looked at or cut any more.
-    std::optional<Look> look(const LogDirectory& directory, LogCutter& cutter, LogComplaints& complaints);
+    // Cuts the head off if it is over its limit. since: the last look. None: it cannot be looked at or cut
+    // any more.
+    std::optional<Look> look(const LogDirectory& directory, LogCutter& cutter, LogComplaints& complaints,
+                             LogPace::Duration since = k_calm);
+    static constexpr LogPace::Duration k_calm = LogPace::Duration::max();
 
     // Whether nothing was written since the last look.
     bool is_unchanged() const;
@@ -91,6 +100,7 @@ class TrimmedLog {
     void open_index(Trim& trim);
     void write_index(Trim& trim);
     void shift_pieces(Trim& trim, std::size_t by);
+    void drop_pieces(Trim& trim);
     void place_pieces(Trim& trim, const LogCut& cut);
     void take_back_pieces(Trim& trim, std::size_t count);
 

@@ -120,6 +120,7 @@ class Places(ProcdTest):
         environment = {k: v for k, v in os.environ.items() if k not in names and not k.startswith('PROCD_')}
         runtime = self.path('run')
         os.makedirs(runtime, exist_ok=True)
+        os.chown(runtime, NOBODY, NOBODY)
         reader, writer = os.pipe()
         program = subprocess.Popen(
             ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--', PROCD_BIN, '--containment', 'subreaper',

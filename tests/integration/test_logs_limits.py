@@ -20,7 +20,7 @@ class Whole(LogsTest):
     def test_dozens_of_cuts(self):
         for keep in (0, 1, 3):
             with self.subTest(keep=keep):
-                process = self.numbers(3_000_000, together=2000, pause=500, log={'max': MEGA, 'keep': keep})
+                process = self.numbers(3_000_000, together=2000, pause=2000, log={'max': MEGA, 'keep': keep})
                 log = self.ended(process, deadline=100)['log']
                 left = self.assertNumbered(log, 3_000_000)
                 self.assertEqual(len(pieces(log)), keep)
@@ -30,7 +30,7 @@ class Whole(LogsTest):
 
     @time_limit(120)
     def test_every_line_where_all_pieces_are_kept(self):
-        process = self.numbers(2_000_000, together=2000, pause=500, log={'max': MEGA, 'keep': 100})
+        process = self.numbers(2_000_000, together=2000, pause=2000, log={'max': MEGA, 'keep': 100})
         log = self.ended(process, deadline=100)['log']
         self.assertEqual(self.assertNumbered(log, 2_000_000), 42_000_000)
         self.assertEqual(Index(log).first, 0)

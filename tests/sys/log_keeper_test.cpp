@@ -152,6 +152,22 @@ TEST_CASE("a finished log is let go, and its descriptor closed") {
     }
 }
 
+TEST_CASE("what was written at the last moment is held to the limit") {
+    TempDir dir;
+    Said said;
+    const LogDirectory logs = open_logs(dir.file("logs"));
+    for (int i = 0; i < 200; ++i) {
+        NumberedLog log(logs, {65536, 1});
+        {
+            LogKeeper keeper(logs, {}, said.say());
+            const auto ticket = add(keeper, log, {65536, 1});
+            log.write_lines(4000);
+            keeper.finish(ticket);
+        }
+        REQUIRE(size_of(log.file()) < 65536);
+    }
+}
+
 TEST_CASE("a log is removed after what was asked for before, also when the keeper ends at once") {
     TempDir dir;
     Said said;

@@ -72,6 +72,31 @@ void dozens_of_cuts(const std::string& path, LogFeatures features) {
     }
 }
 
+void torrent(const std::string& path, bool can_shorten) {
+    for (const unsigned keep : {0U, 1U}) {
+        CAPTURE(keep);
+        Place place(path + "/keep" + std::to_string(keep));
+        NumberedLog log(place.directory, {k_limit, keep});
+        for (int i = 0; i < 20; ++i) {
+            log.write_lines(k_limit / NumberedLog::k_line);
+            const auto seen =
+                log.log.look(place.directory, place.cutter, place.complaints, std::chrono::milliseconds(10));
+            REQUIRE(seen);
+            CHECK(seen->used < 2 * k_limit);
+        }
+        CHECK(log.piece_sizes().empty());
+        CHECK(log.index().start > log.index().base);
+        CHECK(log.check() >= (keep + 1) * k_limit / 2);
+        CHECK(blocks_of(log.file()) < 2 * k_limit + 8192);
+        CHECK(place.look(log)->used < k_limit);
+        CHECK((log.index().start == log.index().base) == can_shorten);
+        CHECK(log.check() >= (keep + 1) * k_limit / 2);
+        place.write_and_look(log, 20);
+        log.check();
+        CHECK(place.said.empty());
+    }
+}
+
 }  // namespace
 
 TEST_CASE("a log that was never cut has no index and no pieces") {
@@ -141,6 +166,13 @@ TEST_CASE("a torrent is cut to what is kept") {
     log.check();
     place.write_and_look(log, 30);
     log.check();
+}
+
+TEST_CASE("a torrent leaves a hole and no pieces, until it gets calmer") {
+    TempDir dir;
+    torrent(dir.path(), true);
+    TempMemory memory("size=16m");
+    if (!memory.path().empty()) torrent(memory.path(), false);
 }
 
 TEST_CASE("a log that its writer truncates begins anew") {

@@ -50,6 +50,23 @@ TEST_CASE("a torrent becomes several pieces, and what would be evicted at once i
           Ranges{{0, 16 * k_block}, {16 * k_block, 32 * k_block}, {32 * k_block, 48 * k_block}});
 }
 
+TEST_CASE("while a torrent lasts nothing is copied where at most one piece is kept") {
+    const auto torrent = [](std::uint64_t size, unsigned keep) {
+        return plan_cut(0, size, k_block, {k_limit, keep}, true);
+    };
+    CHECK_FALSE(torrent(2 * k_limit - 1, 1));
+    CHECK(torrent(2 * k_limit, 1) == LogCut{15 * k_block, {}, true});
+    CHECK(torrent(10 * k_limit + 1, 1) == LogCut{144 * k_block, {}, true});
+    CHECK(torrent(k_limit + 1, 0) == LogCut{8 * k_block, {}, true});
+    CHECK(torrent(k_limit + 1, 2) == LogCut{k_limit, {{0, k_limit}}, false});
+    using std::chrono::milliseconds;
+    CHECK(LogPace::is_torrent(1000, milliseconds(1000), 1000));
+    CHECK_FALSE(LogPace::is_torrent(999, milliseconds(1000), 1000));
+    CHECK(LogPace::is_torrent(10, milliseconds(10), 1000));
+    CHECK(LogPace::is_torrent(1, milliseconds(0), 1000));
+    CHECK_FALSE(LogPace::is_torrent(0, milliseconds(0), 1000));
+}
+
 TEST_CASE("whatever the sizes, a cut is whole blocks of the head, and its pieces are its end without a gap") {
     for (std::uint64_t limit : {1UL, 100UL, 4096UL, 5000UL, 65536UL, 1048576UL})
         for (unsigned keep : {0U, 1U, 3U, 100U})

@@ -267,7 +267,7 @@ void LogKeeper::State::look(const std::shared_ptr<Entry>& entry) {
     const std::lock_guard guard(lock);
     if (!seen) return let_go(*entry);
     const auto now = Clock::now();
-    const auto pause = entry->pace.next(seen->used, seen->grown, now - entry->last_look, entry->log.limit());
+    const auto pause = entry->pace.next(seen->used, seen->grown, now - entry->last_look, seen->limit);
     entry->last_look = now;
     entry->due = pause < 2 * k_grid ? now + pause : on_grid(now + pause);
     // Armed first, and looked at once more: a byte in between is not missed.

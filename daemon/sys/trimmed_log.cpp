@@ -103,9 +103,10 @@ std::optional<TrimmedLog::Look> TrimmedLog::look(const LogDirectory& directory, 
     if (::fstat(fd(), &now.status) != 0) return std::nullopt;
     const auto size = static_cast<std::uint64_t>(now.status.st_size);
     if (size < last_size_) begin_anew();
-    Look look{0, size - last_size_};
+    Look look{0, size - last_size_, limits_.max};
     last_size_ = size;
     const bool torrent = since != k_calm && LogPace::is_torrent(look.grown, since, limits_.max);
+    if (torrent && limits_.keep == 1) look.limit = limits_.max * 2;
     auto cut = plan_cut(hole(), size, block_of(now.status), limits_, torrent);
     // A hole that a torrent has left: the file gets as short as it looks.
     if (!cut && !torrent && hole() > 0 && hole() < size && cutter.can_shorten(now.status.st_dev))

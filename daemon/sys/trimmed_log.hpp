@@ -75,6 +75,7 @@ class TrimmedLog {
     struct Look {
         std::uint64_t used = 0;   // bytes in the file, after the cut if there was one
         std::uint64_t grown = 0;  // since the last look
+        std::uint64_t limit = 0;  // used bytes at which it is cut, if it grows on like this
     };
     // Cuts the head off if it is over its limit. since: the last look. None: it cannot be looked at or cut
     // any more.
@@ -86,7 +87,6 @@ class TrimmedLog {
     bool is_unchanged() const;
     int fd() const { return fd_->get(); }
     const std::string& path() const { return path_; }
-    std::uint64_t limit() const { return limits_.max; }
 
   private:
     struct Trim;

@@ -43,7 +43,7 @@ TEST_CASE_FIXTURE(Logging, "what cannot be is refused with its path, and nothing
     CHECK(complaint({{"keep", 101}}) == "params.log.keep: out of range (0 to 100)");
     CHECK(complaint({{"via", "fax"}}) == R"(params.log.via: expected one of "file", "pipe", "journal")");
     CHECK(complaint({{"retain", 1}}) == "params.log.retain: expected true or false");
-    CHECK(complaint({}, {{"stdout", "null"}, {"stderr", "stdout"}}) ==
+    CHECK(complaint(Json::object(), {{"stdout", "null"}, {"stderr", "stdout"}}) ==
           "params.log: neither stdout nor stderr goes to a log");
     for (const char* key : {"max", "keep"})
         CHECK(complaint({{"via", "journal"}, {key, 1}}).starts_with("params.log: the journal has limits"));

@@ -5,6 +5,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/size_text.hpp"
+#include "daemon/sys/log_trim.hpp"
+
 namespace procd {
 
 std::variant<Options, int> parse_options(int argc, char** argv) {
@@ -30,6 +33,11 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
             return fine ? std::string() : "expected an octal mode like 0660";
         },
         "MODE");
+    const CLI::Validator size(
+        [](std::string& text) {
+            return parse_size(text) ? std::string() : "expected a number of bytes like 4096, 64K, 16M or 1G";
+        },
+        "SIZE");
     app.add_option("-s,--socket", options.socket,
                    "Listen here. Default: systemd's, else /run/procd/procd.sock for root, "
                    "else procd/procd.sock in $XDG_RUNTIME_DIR, else in ~/.local/state");
@@ -37,7 +45,16 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
                    "procd's own files. Default: the socket's directory");
     app.add_option("--log-dir", options.log_dir,
                    "Logs of processes. Default: log in the socket's directory with -s, else "
-                   "$LOGS_DIRECTORY, else /var/log/procd for root, else ~/.local/state/procd/log");
+                   "$LOGS_DIRECTORY, else log in $STATE_DIRECTORY, else /var/log/procd for root, else "
+                   "procd/log in $XDG_STATE_HOME or ~/.local/state");
+    app.add_option_function<std::string>(
+           "--log-max", [&options](const std::string& text) { options.log_max = *parse_size(text); },
+           "Size at which a log's head is cut off, where a process has no limit of its own; 0: never")
+        ->check(size)
+        ->default_str("16M");
+    app.add_option("--log-keep", options.log_keep, "How many pieces that were cut off a log are kept")
+        ->check(CLI::Range(0U, sys::k_most_pieces))
+        ->capture_default_str();
     app.add_option("--containment", options.containment, "auto: cgroup where it can be, else subreaper")
         ->check(CLI::IsMember({"auto", "cgroup", "subreaper"}))
         ->capture_default_str();

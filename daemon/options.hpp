@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <variant>
 
@@ -9,6 +10,8 @@ struct Options {
     std::string socket;  // -s; empty: systemd's, else the default
     std::string runtime_dir;
     std::string log_dir;
+    std::uint64_t log_max = std::uint64_t{16} << 20;  // bytes; 0: no limit
+    unsigned log_keep = 1;
     std::string containment = "auto";
     double drain = 10, grace = 10;  // seconds
     std::string socket_mode;        // octal; empty: 0660 for root, else 0600

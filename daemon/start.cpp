@@ -59,7 +59,7 @@ Places places(const Options& options, bool root) {
     }
     places.socket = absolute(places.socket);
 
-    const std::string logs = variable("LOGS_DIRECTORY");
+    const std::string logs = variable("LOGS_DIRECTORY"), state = variable("STATE_DIRECTORY");
     const std::string beside = places.socket.substr(0, places.socket.rfind('/'));
     if (!options.log_dir.empty())
         places.log_dir = options.log_dir;
@@ -69,6 +69,8 @@ Places places(const Options& options, bool root) {
         places.log_dir = beside + "/log";
     else if (!logs.empty())
         places.log_dir = logs.substr(0, logs.find(':'));
+    else if (!state.empty())
+        places.log_dir = state.substr(0, state.find(':')) + "/log";
     else
         places.log_dir = root ? "/var/log/procd" : state_home() + "/procd/log";
     places.log_dir = absolute(places.log_dir);
@@ -120,7 +122,8 @@ int start_and_serve(const Options& options) {
     const Places where = places(options, root);
     auto listener = open_listener(options, where, root);
     if (!listener) return fail(listener.error());
-    if (auto made = sys::make_log_dir(where.log_dir); !made) return fail(made.error());
+    auto log_directory = sys::LogDirectory::open(where.log_dir);
+    if (!log_directory) return fail(log_directory.error());
     auto containment =
         sys::make_containment(options.containment, sys::ContainmentConfig{listener->path(), ""});
     if (!containment) return fail(containment.error());
@@ -134,13 +137,13 @@ int start_and_serve(const Options& options) {
     config.core.own_uid = sys::own_uid();
     config.max_connections = options.max_connections;
     config.max_descriptors = options.max_descriptors;
-    config.log_dir = where.log_dir;
+    config.default_log = sys::LogLimits{options.log_max, options.log_keep};
     config.version = PROCD_VERSION;
     config.allow_confined = options.allow_confined;
 
     loop::open_log();
     loop::Runtime runtime(std::move(config), std::move(*listener), std::move(*containment),
-                          std::move(*signals));
+                          std::move(*signals), std::move(*log_directory));
     runtime.run([&] {
         if (options.ready_fd >= 0) sys::tell_ready(options.ready_fd);
     });

@@ -108,6 +108,8 @@ std::string protocol_tables() {
     table_of<ResultObject>(text);
     text += "\n`stdio`:\n\n";
     table_of<Stdio>(text);
+    text += "\n`log`:\n\n";
+    table_of<LogParams>(text);
     text += "\n## Errors\n\n| `data.kind` | code |\n|---|---|\n";
     for (int i = 0; i <= static_cast<int>(ErrorKind::shutting_down); ++i) {
         const auto kind = static_cast<ErrorKind>(i);

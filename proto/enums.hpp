@@ -14,6 +14,7 @@ enum class OwnerKind { connection, session, process, pid, procd };
 enum class KillMode { group, main };
 enum class Leftovers { end, keep };
 enum class WaitMode { all, any };
+enum class LogVia { file, pipe, journal };
 enum class EventType { created, started, stopping, exited, changed, closed };
 
 // The wire's words of an enum, in the order of its enumerators. An unknown word is an error, never the first
@@ -49,6 +50,10 @@ struct EnumNames<Leftovers> {
 template <>
 struct EnumNames<WaitMode> {
     static constexpr std::array<std::string_view, 2> k_names{"all", "any"};
+};
+template <>
+struct EnumNames<LogVia> {
+    static constexpr std::array<std::string_view, 3> k_names{"file", "pipe", "journal"};
 };
 template <>
 struct EnumNames<EventType> {

@@ -61,6 +61,22 @@ struct Stdio {
     }
 };
 
+struct LogParams {
+    std::optional<LogVia> via;
+    std::optional<ByteCount> max;
+    std::optional<PieceCount> keep;
+    std::optional<bool> retain;
+
+    static void fields(auto& self, auto&& field) {
+        field("via", self.via,
+              "file (default): the process writes it itself; pipe: procd copies; journal: the system's "
+              "journal");
+        field("max", self.max, "bytes after which the head is cut off; 0: never; default procd's --log-max");
+        field("keep", self.keep, "how many pieces that were cut off are kept; default procd's --log-keep");
+        field("retain", self.retain, "the files stay when the process is forgotten");
+    }
+};
+
 struct CreateParams {
     std::vector<Bytes> command;
     std::optional<std::string> name;
@@ -71,6 +87,7 @@ struct CreateParams {
     std::optional<Umask> umask;
     std::optional<ResourceLimits> rlimits;
     std::optional<Stdio> stdio;
+    std::optional<LogParams> log;
     std::optional<std::vector<std::int64_t>> fds;
     std::optional<std::int64_t> terminal;
     std::optional<std::string> user;
@@ -92,6 +109,7 @@ struct CreateParams {
         field("umask", self.umask, "default \"022\"");
         field("rlimits", self.rlimits, "resource limits by name; default the caller's");
         field("stdio", self.stdio, "where its standard streams go");
+        field("log", self.log, "how its output is logged; streams that are not named go to the log then");
         field("fds", self.fds, "indices of descriptors that land at 3, 4, … in the child");
         field("terminal", self.terminal,
               "index of a descriptor of a terminal, which becomes its controlling terminal; default: none");

@@ -69,6 +69,7 @@ struct ProcessObject {
     std::optional<std::string> ended;
     std::optional<double> uptime;
     std::optional<Bytes> log;
+    std::optional<Bytes> log_stderr;
 
     static void fields(auto& self, auto&& field) {
         field("id", self.id, "never used again");
@@ -89,6 +90,7 @@ struct ProcessObject {
         field("ended", self.ended, "likewise; when its main process was reaped");
         field("uptime", self.uptime, "seconds from start to now, or to its end");
         field("log", self.log, "path of its log file, null where it writes none");
+        field("log_stderr", self.log_stderr, "likewise, where stderr has one of its own");
     }
 };
 

@@ -91,7 +91,7 @@ OrderedJson Bytes::schema() {
     return one_of({type("string"), object_with("base64", type("string"))});
 }
 
-// ---- Seconds, Umask, Signal ------------------------------------------------------------------------------
+// ---- Seconds, Umask, Signal, counts ----------------------------------------------------------------------
 
 Seconds Seconds::from_json(const Json& json, const Path& path) {
     Seconds seconds;
@@ -123,6 +123,26 @@ OrderedJson Umask::to_json() const {
 
 OrderedJson Umask::schema() {
     return OrderedJson{{"type", "string"}, {"pattern", "^[0-7]{1,4}$"}};
+}
+
+ByteCount ByteCount::from_json(const Json& json, const Path& path) {
+    std::int64_t value = 0;
+    decode_integer(json, value, path, 0, std::numeric_limits<std::int64_t>::max());
+    return {static_cast<std::uint64_t>(value)};
+}
+
+OrderedJson ByteCount::schema() {
+    return OrderedJson{{"type", "integer"}, {"minimum", 0}};
+}
+
+PieceCount PieceCount::from_json(const Json& json, const Path& path) {
+    std::int64_t value = 0;
+    decode_integer(json, value, path, 0, k_most);
+    return {static_cast<unsigned>(value)};
+}
+
+OrderedJson PieceCount::schema() {
+    return OrderedJson{{"type", "integer"}, {"minimum", 0}, {"maximum", k_most}};
 }
 
 Signal Signal::from_json(const Json& json, const Path& path) {
@@ -261,7 +281,8 @@ OrderedJson ResourceLimits::schema() {
 
 StdioTarget StdioTarget::from_json(const Json& json, const Path& path) {
     constexpr const char* k_expected =
-        "expected \"null\", \"log\", \"stdout\", {\"fd\": i} or {\"file\": path, \"append\"?: bool}";
+        "expected \"null\", \"log\", \"stdout\", \"separate\", {\"fd\": i} or {\"file\": path, \"append\"?: "
+        "bool}";
     StdioTarget target;
     if (json.is_string()) {
         const auto& word = json.get_ref<const std::string&>();
@@ -271,6 +292,8 @@ StdioTarget StdioTarget::from_json(const Json& json, const Path& path) {
             target.kind = Kind::log;
         else if (word == "stdout")
             target.kind = Kind::as_stdout;
+        else if (word == "separate")
+            target.kind = Kind::separate;
         else
             throw DecodeError(path, k_expected);
         return target;
@@ -305,6 +328,8 @@ OrderedJson StdioTarget::to_json() const {
             return "log";
         case Kind::as_stdout:
             return "stdout";
+        case Kind::separate:
+            return "separate";
         case Kind::fd:
             return OrderedJson{{"fd", fd}};
         case Kind::file:
@@ -318,7 +343,7 @@ OrderedJson StdioTarget::to_json() const {
 OrderedJson StdioTarget::schema() {
     OrderedJson file = object_with("file", Bytes::schema());
     file["properties"]["append"] = type("boolean");
-    return one_of({words({"null", "log", "stdout"}),
+    return one_of({words({"null", "log", "stdout", "separate"}),
                    object_with("fd", OrderedJson{{"type", "integer"}, {"minimum", 0}}), file});
 }
 

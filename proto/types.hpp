@@ -57,6 +57,27 @@ struct Umask {
     bool operator==(const Umask&) const = default;
 };
 
+// A number of bytes, an integer ≥ 0.
+struct ByteCount {
+    std::uint64_t value = 0;
+
+    static ByteCount from_json(const Json& json, const Path& path);
+    OrderedJson to_json() const { return value; }
+    static OrderedJson schema();
+    bool operator==(const ByteCount&) const = default;
+};
+
+// How many old pieces of a log are kept: 0 to 100.
+struct PieceCount {
+    static constexpr unsigned k_most = 100;
+    unsigned value = 0;
+
+    static PieceCount from_json(const Json& json, const Path& path);
+    OrderedJson to_json() const { return value; }
+    static OrderedJson schema();
+    bool operator==(const PieceCount&) const = default;
+};
+
 // {"nofile": [1024, 4096], "core": "unlimited", …}: name → [soft, hard], or one value for both. Names are
 // those of setrlimit(2) in lower case, without RLIMIT_.
 struct ResourceLimits {
@@ -87,11 +108,11 @@ struct Signal {
     bool operator==(const Signal&) const = default;
 };
 
-// Where a standard stream goes: "null", "log", "stdout" (stderr only), {"fd": i}: the i-th descriptor that
-// came with the request, {"file": path, "append"?: bool}: opened by the child, relative to its cwd, as its
-// user.
+// Where a standard stream goes: "null", "log", "stdout" (stderr only), "separate" (stderr only: a log of its
+// own), {"fd": i}: the i-th descriptor that came with the request, {"file": path, "append"?: bool}: opened by
+// the child, relative to its cwd, as its user.
 struct StdioTarget {
-    enum class Kind { null, log, as_stdout, fd, file };
+    enum class Kind { null, log, as_stdout, separate, fd, file };
     Kind kind = Kind::null;
     std::size_t fd = 0;
     std::string path;

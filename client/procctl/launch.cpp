@@ -17,6 +17,16 @@ std::optional<proto::Seconds> optional_seconds(const std::optional<double>& valu
     return proto::Seconds{*value};
 }
 
+std::optional<proto::LogParams> log_params(const Options& options) {
+    proto::LogParams log;
+    if (options.log_via) log.via = proto::enum_value<proto::LogVia>(*options.log_via);
+    if (options.log_max) log.max = proto::ByteCount{*options.log_max};
+    if (options.log_keep) log.keep = proto::PieceCount{*options.log_keep};
+    if (options.log_retain) log.retain = true;
+    if (!log.via && !log.max && !log.keep && !log.retain) return std::nullopt;
+    return log;
+}
+
 }  // namespace
 
 proto::StdioTarget stdio_target(const std::string& text) {
@@ -24,6 +34,7 @@ proto::StdioTarget stdio_target(const std::string& text) {
     if (text == "null") return {Kind::null, 0, {}, false};
     if (text == "log") return {Kind::log, 0, {}, false};
     if (text == "stdout") return {Kind::as_stdout, 0, {}, false};
+    if (text == "separate") return {Kind::separate, 0, {}, false};
     return {Kind::file, 0, text, false};
 }
 
@@ -45,6 +56,7 @@ Outcome<Launch> describe_launch(const Options& options, Owner owner) {
     if (options.in || options.out || options.err)
         params.stdio = proto::Stdio{optional_target(options.in), optional_target(options.out),
                                     optional_target(options.err)};
+    params.log = log_params(options);
     params.user = options.user;
     params.grace = optional_seconds(options.grace);
     if (options.kill_mode) params.kill_mode = proto::enum_value<proto::KillMode>(*options.kill_mode);
@@ -62,7 +74,8 @@ void pass_own_streams(Launch& launch) {
     int fd = 0;
     for (auto* target : {&stdio.in, &stdio.out, &stdio.err}) {
         const int own = fd++;
-        if (*target) continue;
+        // Who says how it is logged wants it logged.
+        if (*target || (launch.params.log && own != 0)) continue;
         if (stream_was_open(own)) {
             *target = proto::StdioTarget{proto::StdioTarget::Kind::fd, launch.fds.size(), {}, false};
             launch.fds.push_back(own);

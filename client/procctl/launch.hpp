@@ -17,7 +17,7 @@ Outcome<Launch> describe_launch(const Options& options, Owner owner);
 // stdin, stdout and stderr that no option names are those of procctl itself.
 void pass_own_streams(Launch& launch);
 
-// `null`, `log`, `stdout` or a file.
+// `null`, `log`, `stdout`, `separate` or a file.
 procd::proto::StdioTarget stdio_target(const std::string& text);
 
 }  // namespace procctl

@@ -55,6 +55,10 @@ struct Options {
     bool clean_env = false;
     bool unique = false;
     bool pty = false;  // run
+    std::optional<std::string> log_via;
+    std::optional<std::uint64_t> log_max;
+    std::optional<unsigned> log_keep;
+    bool log_retain = false;
 
     // list, status
     bool all = false;

@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/size_text.hpp"
 #include "client/procctl/owner_spec.hpp"
 #include "proto/enums.hpp"
 #include "proto/types.hpp"
@@ -101,6 +102,28 @@ void scope(App& app, Options& options) {
 
 // ---- what each verb takes ---------------------------------------------------------------------------------
 
+void log_options(App& app, Options& options) {
+    one_of<proto::LogVia>(app, "--log", options.log_via, "file|pipe|journal",
+                          "How its output is logged: it writes a file itself (default); by a pipe that procd "
+                          "copies from, for programs that open /dev/stderr anew; the system's journal");
+    const auto read_size = [&options](const std::string& value) {
+        options.log_max = procd::parse_size(value);
+        if (!options.log_max)
+            throw CLI::ValidationError(
+                "--log-max", "expected a number of bytes like 4096, 64K, 16M or 1G, not '" + value + "'");
+    };
+    app.add_option_function<std::string>(
+           "--log-max", read_size,
+           "Cut the head of its log off at this size; 0: never (default: procd's, 16M)")
+        ->type_name("SIZE");
+    const auto read_keep = [&options](const unsigned& value) { options.log_keep = value; };
+    app.add_option_function<unsigned>("--log-keep", read_keep,
+                                      "How many pieces that were cut off are kept (default: procd's, 1)")
+        ->check(CLI::Range(0U, proto::PieceCount::k_most))
+        ->type_name("N");
+    flag(app, "--log-retain", options.log_retain, "Its log stays when it is forgotten");
+}
+
 void launch_options(App& app, Options& options) {
     utf8_text(app, "--name", options.name, "NAME", "Its name; need not be unique (default: Process-N)");
     either(app, options.daemon, "--daemon", k_daemon_help, "--no-daemon", k_no_daemon_help);
@@ -119,7 +142,9 @@ void launch_options(App& app, Options& options) {
     flag(app, "--unique", options.unique, "Refuse while a live process of the same owner has the name");
     text(app, "--stdin", options.in, "FILE|null", "Its standard input; a file is relative to --cwd");
     text(app, "--stdout", options.out, "FILE|null|log", "Its standard output");
-    text(app, "--stderr", options.err, "FILE|null|log|stdout", "Its standard error");
+    text(app, "--stderr", options.err, "FILE|null|log|stdout|separate",
+         "Its standard error; separate: a log of its own");
+    log_options(app, options);
     utf8_text(app, "--user", options.user, "USER", "Run as this user (root only)");
 }
 

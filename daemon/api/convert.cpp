@@ -137,6 +137,7 @@ proto::ProcessObject process_object(const core::Supervisor& core, const core::Pr
     }
     if (process.ended) object.ended = rfc3339(*process.ended);
     if (process.log) object.log = proto::Bytes{*process.log};
+    if (process.log_stderr) object.log_stderr = proto::Bytes{*process.log_stderr};
     return object;
 }
 

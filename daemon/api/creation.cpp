@@ -13,6 +13,18 @@ proto::WireError bad(std::string message) {
     return refuse(proto::ErrorKind::bad_request, std::move(message));
 }
 
+core::LogVia same_via(proto::LogVia via) {
+    switch (via) {
+        case proto::LogVia::file:
+            break;
+        case proto::LogVia::pipe:
+            return core::LogVia::pipe;
+        case proto::LogVia::journal:
+            return core::LogVia::journal;
+    }
+    return core::LogVia::file;
+}
+
 constexpr std::array k_stream_names{"params.stdio.stdin", "params.stdio.stdout", "params.stdio.stderr"};
 
 // What streams are where none is named: in a session its own; of an owning process what that got; else a log.
@@ -47,6 +59,9 @@ std::variant<core::StreamTarget, proto::WireError> target_of(Call& call, const p
         case Kind::as_stdout:
             if (stream != 2) return bad(path + ": \"stdout\" is for stderr only");
             return core::ToStdout{};
+        case Kind::separate:
+            if (stream != 2) return bad(path + ": \"separate\" is for stderr only");
+            return core::ToOwnLog{};
         case Kind::fd: {
             auto descriptor = descriptor_at(call, wanted.fd, path + ".fd");
             if (auto* error = std::get_if<proto::WireError>(&descriptor)) return std::move(*error);
@@ -61,7 +76,8 @@ std::variant<core::StreamTarget, proto::WireError> target_of(Call& call, const p
 
 std::optional<proto::WireError> fill_stdio(Call& call, const proto::CreateParams& params,
                                            const core::OwnerKey& owner, core::LaunchSpec& spec) {
-    fill_default_stdio(call, owner, spec);
+    // Who says how it is logged wants it logged.
+    if (!params.log) fill_default_stdio(call, owner, spec);
     if (!params.stdio) return std::nullopt;
     const std::array wanted{&params.stdio->in, &params.stdio->out, &params.stdio->err};
     for (std::size_t stream = 0; stream < wanted.size(); ++stream) {
@@ -71,6 +87,24 @@ std::optional<proto::WireError> fill_stdio(Call& call, const proto::CreateParams
         spec.stdio[stream] = std::move(std::get<core::StreamTarget>(target));
         spec.streams_of[stream].reset();
     }
+    return std::nullopt;
+}
+
+bool is_logged(const core::StreamTarget& target) {
+    return std::holds_alternative<core::ToLog>(target) || std::holds_alternative<core::ToOwnLog>(target);
+}
+
+std::optional<proto::WireError> fill_log(const proto::CreateParams& params, core::LaunchSpec& spec) {
+    if (!params.log) return std::nullopt;
+    if (!is_logged(spec.stdio[1]) && !is_logged(spec.stdio[2]))
+        return bad("params.log: neither stdout nor stderr goes to a log");
+    const proto::LogParams& log = *params.log;
+    if (log.via == proto::LogVia::journal && (log.max || log.keep || log.retain))
+        return bad("params.log: the journal has limits of its own, no max, keep or retain");
+    spec.log.via = same_via(log.via.value_or(proto::LogVia::file));
+    if (log.max) spec.log.max = log.max->value;
+    if (log.keep) spec.log.keep = log.keep->value;
+    spec.log.retain = log.retain.value_or(false);
     return std::nullopt;
 }
 
@@ -146,6 +180,7 @@ std::optional<proto::WireError> fill_spec(Call& call, const proto::CreateParams&
     if (auto problem = fill_identity(call, params, spec)) return problem;
     if (auto problem = fill_limits(call, params, spec)) return problem;
     if (auto problem = fill_stdio(call, params, owner, spec)) return problem;
+    if (auto problem = fill_log(params, spec)) return problem;
     return fill_descriptors(call, params, spec);
 }
 

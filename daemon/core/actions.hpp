@@ -45,10 +45,10 @@ struct CountTree {
 struct ReleaseTree {
     ProcessId id;
 };
-// Nobody can ask for the record any more: its log goes, too.
+// Nobody can ask for the record any more: its logs go, too.
 struct Forget {
     ProcessId id;
-    std::string log;  // empty: it has none
+    std::string log, log_stderr;  // empty: it has none, or it stays
 };
 // Nothing that lives belongs to this pid any more: its end need not be noticed, until something does again.
 // forget: the core does not know the owner any more either.

@@ -13,7 +13,7 @@ namespace procd::core {
 struct LaunchSucceeded {
     ProcessId id;
     std::int64_t pid;
-    std::optional<std::string> log;
+    std::optional<std::string> log, log_stderr;
 };
 struct LaunchFailed {
     ProcessId id;

@@ -13,8 +13,9 @@ namespace procd::core {
 
 // Where a standard stream of the child goes.
 struct ToNull {};
-struct ToLog {};     // a file of its own, which the child writes itself
+struct ToLog {};     // the process's log
 struct ToStdout {};  // stderr: wherever stdout goes
+struct ToOwnLog {};  // stderr: a log of its own
 struct ToDescriptor {
     ResourcePtr descriptor;
 };
@@ -23,7 +24,16 @@ struct ToFile {
     bool append = false;
 };
 struct ToOwners {};  // what the owning process has there now; where that cannot be had, ToLog
-using StreamTarget = std::variant<ToNull, ToLog, ToStdout, ToDescriptor, ToFile, ToOwners>;
+using StreamTarget = std::variant<ToNull, ToLog, ToStdout, ToOwnLog, ToDescriptor, ToFile, ToOwners>;
+
+// How output that goes to a log gets there, and how much of it is kept. None: procd's default.
+enum class LogVia { file, pipe, journal };
+struct LogSpec {
+    LogVia via = LogVia::file;  // file: the child writes it itself; pipe: procd copies
+    std::optional<std::uint64_t> max;
+    std::optional<unsigned> keep;
+    bool retain = false;  // the files outlive the record
+};
 
 struct ResourceLimit {
     std::string name;  // of setrlimit(2), lower case, without RLIMIT_
@@ -48,7 +58,8 @@ struct LaunchSpec {
     std::vector<ResourceLimit> limits;
     std::array<StreamTarget, 3> stdio{ToNull{}, ToLog{}, ToLog{}};
     std::array<std::optional<SessionId>, 3>
-        streams_of;                        // the session that gave a stream, and lends it to children
+        streams_of;  // the session that gave a stream, and lends it to children
+    LogSpec log;
     std::vector<ResourcePtr> descriptors;  // land at 3, 4, …
     ResourcePtr terminal;                  // controls its session; none: nothing does
     Identity identity;

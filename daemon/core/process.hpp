@@ -34,7 +34,8 @@ struct Process {
     std::shared_ptr<const LaunchSpec> spec;              // until it was started, or could not be
     std::array<std::optional<SessionId>, 3> streams_of;  // whose streams it got
     std::int64_t pid = 0;                                // 0 before start
-    std::optional<std::string> log;
+    std::optional<std::string> log, log_stderr;
+    bool retain_logs = false;
     Wall created;
     std::optional<Wall> started, ended;
     Mono started_mono, ended_mono;

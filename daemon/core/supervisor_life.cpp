@@ -75,6 +75,7 @@ void Supervisor::on(const LaunchSucceeded& event, Now now, Actions& actions) {
     --starting_;
     process->pid = event.pid;
     process->log = event.log;
+    process->log_stderr = event.log_stderr;
     process->started = now.wall;
     process->started_mono = now.mono;
     process->spec.reset();
@@ -221,7 +222,10 @@ void Supervisor::remove(ProcessId id, Actions& actions) {
     if (const auto entry = owners_.find(owner); entry != owners_.end()) entry->second.processes.erase(id);
     timers_.set({Timers::Kind::life, static_cast<std::uint64_t>(id)}, std::nullopt);
     retention_.remove(id);
-    actions.push_back(Forget{id, process.log.value_or("")});
+    if (process.retain_logs)
+        actions.push_back(Forget{id, "", ""});
+    else
+        actions.push_back(Forget{id, process.log.value_or(""), process.log_stderr.value_or("")});
     // A pending wait that names it still gets its end.
     if (process.waiters.empty())
         ledger_.remove(process.uid, process.bytes);

@@ -112,6 +112,7 @@ Process& Supervisor::construct(const Caller& caller, Creation creation, Now now)
     process.command = creation.spec->command;
     process.cwd = creation.spec->cwd.value_or("/");
     process.streams_of = creation.spec->streams_of;
+    process.retain_logs = creation.spec->log.retain;
     process.spec = std::move(creation.spec);
     process.created = now.wall;
     take_in(owner, id);

@@ -7,7 +7,6 @@
 #include "daemon/loop/guard.hpp"
 #include "daemon/loop/launch_plan.hpp"
 #include "daemon/sys/descriptors.hpp"
-#include "daemon/sys/log_file.hpp"
 #include "daemon/sys/pidfd.hpp"
 #include "daemon/sys/procfs.hpp"
 
@@ -38,11 +37,16 @@ struct Children::Child {
     bool tree_armed = false;
     Alarm poll;
     core::Duration next_poll = k_first_poll;
+    std::vector<ChildLog> logs;
+    std::size_t draining = 0;  // pipes to logs that are not empty yet
+    bool drained = false;
 };
 
-Children::Children(asio::io_context& io, sys::Containment& containment, ChildrenConfig config, Tell tell)
+Children::Children(asio::io_context& io, sys::Containment& containment, std::shared_ptr<Logs> logs,
+                   ChildrenConfig config, Tell tell)
     : io_(io),
       containment_(containment),
+      logs_(std::move(logs)),
       config_(std::move(config)),
       tell_(std::move(tell)),
       spawner_(std::make_unique<sys::Spawner>()) {}
@@ -74,7 +78,8 @@ void Children::carry_out(const core::Launch& action) {
             launching->of_owner[stream] = stream_of_owner(action.owner, static_cast<int>(stream));
 
     launching->launch = spawner_->submit(
-        action.uid, [launching, config = config_] { return prepare_plan(*launching, config); },
+        action.uid,
+        [launching, config = config_, logs = logs_] { return prepare_plan(*launching, config, *logs); },
         [this, alive = alive_, id = action.id, launching](sys::Launch::Outcome outcome) {
             // Move-only, so through a holder: the spawner's callback is copyable.
             auto held = std::make_shared<sys::Launch::Outcome>(std::move(outcome));
@@ -98,9 +103,16 @@ void Children::launched(core::ProcessId id, std::shared_ptr<Launching> launching
     mains_.insert(spawned.pid);
     containment_.born(
         id, sys::TreeMain{spawned.pid, child.pidfd->fd(), spawned.start_time, launching->action.uid});
-    std::optional<std::string> log;
-    if (launching->log) log = launching->log->path;
-    tell_(core::LaunchSucceeded{id, spawned.pid, std::move(log)});
+    core::LaunchSucceeded told{id, spawned.pid, std::nullopt, std::nullopt};
+    const auto take = [&](std::optional<ChildLog>& log, std::optional<std::string>& path) {
+        if (!log) return;
+        if (!log->path.empty()) path = log->path;
+        child.logs.push_back(std::move(*log));
+        child.logs.back().close();
+    };
+    take(launching->log, told.log);
+    take(launching->log_stderr, told.log_stderr);
+    tell_(std::move(told));
     await_exit(id);
 }
 
@@ -109,7 +121,11 @@ void Children::not_launched(core::ProcessId id, const std::shared_ptr<Launching>
     containment_.remove(id);
     launching_.erase(id);
     children_.erase(id);
-    if (launching->log) sys::remove_log_file(launching->log->path);
+    for (const auto& log : {&launching->log, &launching->log_stderr}) {
+        if (!*log) continue;
+        logs_->finish(**log);
+        if (!(*log)->path.empty()) logs_->remove((*log)->path);
+    }
     std::string stage = sys::to_text(error.stage);
     if (!launching->log_problem.empty()) stage = launching->log_problem;
     tell_(core::LaunchFailed{id, core::LaunchFailure{std::move(stage), error.error, error.killed}});
@@ -210,7 +226,25 @@ void Children::count(core::ProcessId id) {
     if (found == children_.end() || found->second->pidfd || found->second->launching) return;
     const std::size_t rest = containment_.count_rest(id);
     if (rest > 0) watch_tree(id);
+    if (rest == 0 && drain_pipes(id, *found->second)) return;
     tell_(core::TreeCounted{id, rest});
+}
+
+// Whether it has written to pipes that are not in its logs yet: it is not at its end before. Bounded by what
+// a pipe holds.
+bool Children::drain_pipes(core::ProcessId id, Child& child) {
+    if (child.drained || child.draining > 0) return child.draining > 0;
+    for (const ChildLog& log : child.logs) {
+        if (log.pumped == 0) continue;
+        ++child.draining;
+        logs_->drain(log, [this, id] {
+            Child& waiting = *children_.at(id);
+            if (--waiting.draining > 0) return;
+            waiting.drained = true;
+            count(id);
+        });
+    }
+    return child.draining > 0;
 }
 
 void Children::watch_tree(core::ProcessId id) {
@@ -239,7 +273,10 @@ void Children::watch_tree(core::ProcessId id) {
 
 void Children::carry_out(const core::ReleaseTree& action) {
     containment_.remove(action.id);
-    children_.erase(action.id);
+    const auto found = children_.find(action.id);
+    if (found == children_.end()) return;
+    for (const ChildLog& log : found->second->logs) logs_->finish(log);
+    children_.erase(found);
 }
 
 }  // namespace procd::loop

@@ -13,6 +13,7 @@
 #include "daemon/core/actions.hpp"
 #include "daemon/core/events.hpp"
 #include "daemon/loop/alarm.hpp"
+#include "daemon/loop/logs.hpp"
 #include "daemon/loop/readiness.hpp"
 #include "daemon/sys/containment.hpp"
 #include "daemon/sys/spawner.hpp"
@@ -20,8 +21,7 @@
 namespace procd::loop {
 
 struct ChildrenConfig {
-    std::string socket_path;  // the children's PROCD_SOCKET
-    std::string log_dir;
+    std::string socket_path;     // the children's PROCD_SOCKET
     bool become_caller = false;  // procd runs as root: children become who asked for them
 };
 
@@ -31,7 +31,8 @@ class Children {
   public:
     using Tell = std::function<void(core::Event)>;
 
-    Children(asio::io_context& io, sys::Containment& containment, ChildrenConfig config, Tell tell);
+    Children(asio::io_context& io, sys::Containment& containment, std::shared_ptr<Logs> logs,
+             ChildrenConfig config, Tell tell);
     ~Children();
 
     void carry_out(const core::Launch& action);
@@ -60,11 +61,13 @@ class Children {
     void await_exit(core::ProcessId id);
     void count(core::ProcessId id);
     void count_all();
+    bool drain_pipes(core::ProcessId id, Child& child);
     void watch_tree(core::ProcessId id);
     core::ResourcePtr stream_of_owner(const core::OwnerKey& owner, int stream);
 
     asio::io_context& io_;
     sys::Containment& containment_;
+    std::shared_ptr<Logs> logs_;  // a start that hangs may outlive this
     ChildrenConfig config_;
     Tell tell_;
     std::map<core::ProcessId, std::unique_ptr<Child>> children_;

@@ -45,33 +45,30 @@ std::vector<sys::ResourceLimit> limits(const core::LaunchSpec& spec) {
 // One stream's source. A log is made at the first stream that wants it; both streams share it.
 struct SourceOf {
     Children::Launching& launching;
-    const ChildrenConfig& config;
+    Logs& logs;
     std::size_t stream;
     int problem = 0;  // errno
 
-    sys::StdioSource log() {
-        if (!launching.log) {
-            const auto& identity = launching.action.spec->identity;
-            const auto make = [&] {
-                return sys::create_log_file(config.log_dir, launching.action.id, launching.action.name,
-                                            identity.uid, identity.gid);
-            };
-            auto made = make();
-            // Somebody tidied the directory away.
-            if (!made && made.error().error == ENOENT && sys::make_log_dir(config.log_dir)) made = make();
+    sys::StdioSource log(std::optional<ChildLog>& log, sys::LogKind kind) {
+        if (!log) {
+            auto made = logs.make(launching.action, kind);
             if (!made) {
                 problem = made.error().error;
                 launching.log_problem = made.error().operation + " " + made.error().subject;
                 return -1;
             }
-            launching.log = std::move(*made);
+            log = std::move(*made);
         }
-        return launching.log->fd.get();
+        return log->fd();
     }
+    sys::StdioSource log() { return log(launching.log, sys::LogKind::output); }
 
     sys::StdioSource operator()(const core::ToNull&) { return -1; }
     sys::StdioSource operator()(const core::ToLog&) { return log(); }
     sys::StdioSource operator()(const core::ToStdout&) { return sys::SameAsStdout{}; }
+    sys::StdioSource operator()(const core::ToOwnLog&) {
+        return log(launching.log_stderr, sys::LogKind::errors);
+    }
     sys::StdioSource operator()(const core::ToDescriptor& target) { return fd_of(target.descriptor); }
     sys::StdioSource operator()(const core::ToFile& target) {
         return sys::FileToOpen{target.path, stream != 0, target.append};
@@ -85,7 +82,7 @@ struct SourceOf {
 }  // namespace
 
 std::variant<sys::LaunchPlan, sys::SpawnError> prepare_plan(Children::Launching& launching,
-                                                            const ChildrenConfig& config) {
+                                                            const ChildrenConfig& config, Logs& logs) {
     const core::LaunchSpec& spec = *launching.action.spec;
     sys::LaunchPlan plan;
     plan.argv = spec.command;
@@ -100,7 +97,7 @@ std::variant<sys::LaunchPlan, sys::SpawnError> prepare_plan(Children::Launching&
         plan.become = sys::Credentials{spec.identity.uid, spec.identity.gid, groups};
     }
     for (std::size_t stream = 0; stream < plan.stdio.size(); ++stream) {
-        SourceOf source{launching, config, stream};
+        SourceOf source{launching, logs, stream};
         plan.stdio[stream] = std::visit(source, spec.stdio[stream]);
         if (source.problem != 0) return sys::SpawnError{sys::Stage::prepare, source.problem, false};
     }

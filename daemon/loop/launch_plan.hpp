@@ -18,7 +18,7 @@ struct Children::Launching {
     core::Launch action;
     UniqueFd group;                             // the cgroup to be born in
     std::array<core::ResourcePtr, 3> of_owner;  // what the owning process has there, where that was asked for
-    std::optional<sys::LogFile> log;            // made by prepare
+    std::optional<ChildLog> log, log_stderr;    // made by prepare
     std::string log_problem;                    // why it could not be
     std::shared_ptr<sys::Launch> launch;
 };
@@ -26,6 +26,6 @@ struct Children::Launching {
 // The core's specification → plain data for sys. Runs on a spawner thread: it asks the user database and
 // makes the log file, and both can wait.
 std::variant<sys::LaunchPlan, sys::SpawnError> prepare_plan(Children::Launching& launching,
-                                                            const ChildrenConfig& config);
+                                                            const ChildrenConfig& config, Logs& logs);
 
 }  // namespace procd::loop

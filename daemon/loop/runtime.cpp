@@ -12,7 +12,6 @@
 #include "daemon/loop/guard.hpp"
 #include "daemon/loop/log.hpp"
 #include "daemon/sys/descriptors.hpp"
-#include "daemon/sys/log_file.hpp"
 #include "daemon/sys/process_self.hpp"
 #include "daemon/sys/signals.hpp"
 
@@ -32,12 +31,13 @@ api::Self describe_self(const RuntimeConfig& config, const sys::Containment& con
 }  // namespace
 
 Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<sys::Containment> containment,
-                 UniqueFd signals)
+                 UniqueFd signals, sys::LogDirectory logs)
     : config_(std::move(config)),
       self_(describe_self(config_, *containment)),
       own_(own_namespaces()),
       containment_(std::move(containment)),
-      children_(io_, *containment_, ChildrenConfig{listener.path(), config_.log_dir, self_.uid == 0},
+      logs_(std::make_shared<Logs>(io_, std::move(logs), config_.default_log)),
+      children_(io_, *containment_, logs_, ChildrenConfig{listener.path(), self_.uid == 0},
                 [this](core::Event event) { api_.happened(event); }),
       watches_(io_,
                [this](std::uint64_t number) {
@@ -114,7 +114,8 @@ void Runtime::perform(core::Actions actions) {
 
 void Runtime::carry_out(const core::Action& action) {
     if (const auto* forget = std::get_if<core::Forget>(&action)) {
-        if (!forget->log.empty()) sys::remove_log_file(forget->log);
+        for (const std::string& log : {forget->log, forget->log_stderr})
+            if (!log.empty()) logs_->remove(log);
     } else if (const auto* report = std::get_if<core::Report>(&action)) {
         log_warning(report->text);
     } else if (const auto* stop = std::get_if<core::StopWatching>(&action)) {

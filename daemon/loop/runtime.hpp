@@ -18,6 +18,7 @@
 #include "daemon/loop/children.hpp"
 #include "daemon/loop/connection.hpp"
 #include "daemon/loop/descriptor.hpp"
+#include "daemon/loop/logs.hpp"
 #include "daemon/loop/peers.hpp"
 #include "daemon/loop/service_manager.hpp"
 #include "daemon/sys/containment.hpp"
@@ -28,7 +29,7 @@ namespace procd::loop {
 
 struct RuntimeConfig {
     core::Config core;
-    std::string log_dir;
+    sys::LogLimits default_log;
     std::string version;
     // Of each user but root and procd's own.
     std::size_t max_connections = 1024;
@@ -45,7 +46,7 @@ class Runtime final : public api::Host {
 
     // signals: from sys::open_signals.
     Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<sys::Containment> containment,
-            UniqueFd signals);
+            UniqueFd signals, sys::LogDirectory logs);
     ~Runtime() override;
 
     // Until procd was told to stop and everything has ended. ready: called when the socket answers.
@@ -103,6 +104,7 @@ class Runtime final : public api::Host {
     api::Self self_;
     OwnNamespaces own_;
     std::unique_ptr<sys::Containment> containment_;
+    std::shared_ptr<Logs> logs_;
     Children children_;
     PidWatches watches_;
     api::Api api_;

@@ -2,26 +2,69 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <sys/types.h>
+#include <utility>
 
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 
 namespace procd::sys {
 
+// A log, as procd made it.
 struct LogFile {
-    UniqueFd fd;  // O_WRONLY|O_APPEND, for the child to write
+    UniqueFd fd;  // O_WRONLY|O_APPEND
     std::string path;
+    uid_t uid = 0;
+    gid_t gid = 0;
 };
 
-// The directory of the logs, 0700; root's is 0711, so that its users reach their own logs by name.
-Result<void> make_log_dir(const std::string& directory);
-// A new file "<id>-<escaped name>.log" of the user's, 0600. One that is there already stays: then it is
-// "<id>-<escaped name>.<n>.log".
-Result<LogFile> create_log_file(const std::string& directory, std::int64_t id, const std::string& name,
-                                uid_t uid, gid_t gid);
+// Which log of a process.
+enum class LogKind {
+    output,  // "<id>-<escaped name>.log"
+    errors,  // of stderr alone: "<id>-<escaped name>.err.log"
+};
 
-// Removes it; a path that leads elsewhere by now loses its own name only (unlink(2) follows no link).
-void remove_log_file(const std::string& path);
+// A folder in which a log's name was looked up, and the name. Whoever owns the folder may have put anything
+// there: the name is never followed as a link, and what it leads to is not believed to be ours.
+struct LogPlace {
+    UniqueFd folder;  // O_PATH
+    std::string name;
+};
+
+// The directory of all logs. In root's, each user has a folder of their own, named by the uid, theirs and
+// 0700; in anybody else's the logs themselves are. Names of logs end in ".log", and nothing else there does.
+class LogDirectory {
+  public:
+    // Makes it where it is missing: root's is 0711, so that users reach their own folder, else 0700.
+    static Result<LogDirectory> open(const std::string& path);
+
+    const std::string& path() const { return path_; }
+    // A new file of the user's, 0600. Where one of that name is, or is half left over, it is
+    // "<id>-<escaped name>.<n>.log".
+    Result<LogFile> create(std::int64_t id, const std::string& name, LogKind kind, uid_t uid,
+                           gid_t gid) const;
+    // Where the log of this path is by now. ENOENT also for what is not below this directory.
+    Result<LogPlace> find(const std::string& path) const;
+    // Removes a log with its pieces and its index: the names only, whatever they lead to by now.
+    void remove(const std::string& path) const;
+
+  private:
+    LogDirectory(std::string path, UniqueFd fd, bool per_user)
+        : path_(std::move(path)), fd_(std::move(fd)), per_user_(per_user) {}
+
+    Result<void> make_again() const;
+    // The user's folder, or all of it where somebody tidied it away.
+    Result<void> make_missing(const std::string& folder, uid_t uid, gid_t gid) const;
+    bool is_taken(const std::string& name) const;
+
+    std::string path_;
+    UniqueFd fd_;
+    bool per_user_;
+};
+
+// A file is named in a folder of somebody else's: this keeps every name in it, and links out of it.
+// flags: of openat(2); O_CLOEXEC and O_NOFOLLOW are added.
+UniqueFd open_beneath(int folder, const std::string& name, int flags, mode_t mode = 0);
 
 }  // namespace procd::sys

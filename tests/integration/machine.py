@@ -23,7 +23,7 @@ DEADLINE = 20.0
 
 PROCESS_FIELDS = {
     'id', 'name', 'pid', 'daemon', 'owner', 'state', 'alive', 'exitcode', 'result', 'uid', 'fate', 'command', 'cwd',
-    'created', 'started', 'ended', 'uptime', 'log'}
+    'created', 'started', 'ended', 'uptime', 'log', 'log_stderr'}
 
 
 # ---------------------------------------------------------------------------------------------- small tools

@@ -13,7 +13,6 @@
 #include "daemon/sys/containment.hpp"
 #include "daemon/sys/descriptors.hpp"
 #include "daemon/sys/limits.hpp"
-#include "daemon/sys/log_file.hpp"
 #include "daemon/sys/notify.hpp"
 #include "daemon/sys/peer.hpp"
 #include "daemon/sys/process_self.hpp"
@@ -184,33 +183,6 @@ TEST_CASE("users and groups are found by number and by name") {
     CHECK(std::find(groups.begin(), groups.end(), 0U) != groups.end());
     CHECK(gid_of_group("root") == 0);
     CHECK_FALSE(gid_of_group("no-such-group-here").has_value());
-}
-
-TEST_CASE("a log is a new file of the user's, and never another's") {
-    TempDir dir;
-    const std::string logs = dir.file("logs");
-    REQUIRE(make_log_dir(logs));
-    REQUIRE(make_log_dir(logs));
-    struct stat status {};
-    ::stat(logs.c_str(), &status);
-    CHECK((status.st_mode & 0777) == (::geteuid() == 0 ? 0711 : 0700));
-
-    const uid_t uid = ::geteuid() == 0 ? 65534 : ::geteuid();
-    const auto first = create_log_file(logs, 7, "a/b", uid, 65534);
-    REQUIRE(first);
-    CHECK(first->path == logs + "/7-a\\x2fb.log");
-    ::fstat(first->fd.get(), &status);
-    CHECK((status.st_mode & 0777) == 0600);
-    CHECK(status.st_uid == uid);
-    CHECK((::fcntl(first->fd.get(), F_GETFL) & O_APPEND) != 0);
-    CHECK((::fcntl(first->fd.get(), F_GETFD) & FD_CLOEXEC) != 0);
-    CHECK(create_log_file(logs, 7, "a/b", uid, 65534)->path == logs + "/7-a\\x2fb.1.log");
-    REQUIRE(::symlink("/etc/passwd", (logs + "/8-x.log").c_str()) == 0);
-    CHECK(create_log_file(logs, 8, "x", uid, 65534)->path == logs + "/8-x.1.log");
-    CHECK(create_log_file(logs, 9, std::string(255, ' '), uid, 65534));
-    CHECK(create_log_file(dir.file("none"), 7, "x", uid, 65534).error().error == ENOENT);
-    write_file(dir.file("file"), "");
-    CHECK(make_log_dir(dir.file("file")).error().error == ENOTDIR);
 }
 
 TEST_CASE("the daemon's signals are read, not delivered") {

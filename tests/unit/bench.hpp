@@ -66,7 +66,7 @@ struct Bench final : Listener {
         }
         set_clock(until);
     }
-    void runs(ProcessId id) { tell(LaunchSucceeded{id, 4000 + id, "/log/" + std::to_string(id)}); }
+    void runs(ProcessId id) { tell(LaunchSucceeded{id, 4000 + id, "/log/" + std::to_string(id), {}}); }
     void fails(ProcessId id, int error = 2) { tell(LaunchFailed{id, {"exec", error, false}}); }
     void main_exits(ProcessId id, int code = 0) { tell(MainExited{id, {How::exited, code, 0, false}}); }
     void main_dies(ProcessId id, int signal) { tell(MainExited{id, {How::signaled, 0, signal, false}}); }

@@ -212,7 +212,7 @@ struct Desk {
     }
     core::ProcessId newest() { return api.core().processes().rbegin()->first; }
     void runs(core::ProcessId id) {
-        api.happened(core::LaunchSucceeded{id, 4000 + id, "/log/" + std::to_string(id)});
+        api.happened(core::LaunchSucceeded{id, 4000 + id, "/log/" + std::to_string(id), {}});
     }
     void ends(core::ProcessId id, int code = 0) {
         api.happened(core::MainExited{id, {core::How::exited, code, 0, false}});

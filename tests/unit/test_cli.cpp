@@ -34,6 +34,29 @@ TEST_CASE("options of spawn end at the first word of the command") {
     CHECK(options.words == Words{"ls", "--name", "y", "-q", "--"});
 }
 
+TEST_CASE("how output is logged is said at a launch") {
+    const Options options = parsed({"create", "--log", "pipe", "--log-max", "16M", "--log-keep", "0",
+                                    "--log-retain", "--stderr", "separate", "x"});
+    CHECK(options.log_via == "pipe");
+    CHECK(options.log_max == 16777216U);
+    CHECK(options.log_keep == 0U);
+    CHECK(options.log_retain);
+    CHECK(options.err == "separate");
+    CHECK_FALSE(parsed({"spawn", "x"}).log_max);
+    for (const Words& wrong : {Words{"--log", "fax"},
+                               {"--log-max", "-1"},
+                               {"--log-max", "1T"},
+                               {"--log-max", ""},
+                               {"--log-keep", "101"},
+                               {"--log-keep", "-1"},
+                               {"--log-keep", "1.5"}}) {
+        Words words{"spawn"};
+        words.insert(words.end(), wrong.begin(), wrong.end());
+        words.push_back("x");
+        CHECK_MESSAGE(answered(words).status == k_usage, wrong[1]);
+    }
+}
+
 TEST_CASE("the first -- ends the options, others are the command's") {
     CHECK(parsed({"run", "--", "-x", "--", "a"}).words == Words{"-x", "--", "a"});
     CHECK(parsed({"session", "--fail-on-leak", "--", "make", "--", "all"}).words ==

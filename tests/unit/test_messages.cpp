@@ -24,7 +24,7 @@ const std::string k_process =
     R"("pid":4100,"comm":"bash","was":"session s6"},"state":"exited","alive":false,"exitcode":-15,)"
     R"("result":{"how":"signaled","code":null,"signal":15,"core":false,"cause":"owner","leftovers":2},"uid":1000,)"
     R"("fate":"ended","command":["sleep","100"],"cwd":"/","created":"2026-01-02T03:04:05.678901Z",)"
-    R"("started":"2026-01-02T03:04:05.678901Z","ended":null,"uptime":1.5,"log":"/log/3"})";
+    R"("started":"2026-01-02T03:04:05.678901Z","ended":null,"uptime":1.5,"log":"/log/3","log_stderr":null})";
 
 std::set<std::string> keys(const OrderedJson& object) {
     std::set<std::string> all;

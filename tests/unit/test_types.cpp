@@ -51,6 +51,18 @@ TEST_CASE("a umask is octal digits") {
         CHECK(decoded<Umask>(bad) == "ERROR params: expected octal digits like \"022\", at most \"777\"");
 }
 
+TEST_CASE("counts are integers from 0 on, of pieces at most 100") {
+    CHECK(decoded<ByteCount>("0") == "0");
+    CHECK(decoded<ByteCount>("9223372036854775807") == "9223372036854775807");
+    CHECK(decoded<ByteCount>("9223372036854775808").starts_with("ERROR params: out of range"));
+    CHECK(decoded<ByteCount>("-1").starts_with("ERROR params: out of range"));
+    CHECK(decoded<ByteCount>("1.0") == "ERROR params: expected an integer");
+    CHECK(decoded<ByteCount>("\"16M\"") == "ERROR params: expected an integer");
+    CHECK(decoded<PieceCount>("100") == "100");
+    CHECK(decoded<PieceCount>("101") == "ERROR params: out of range (0 to 100)");
+    CHECK(decoded<PieceCount>("-1") == "ERROR params: out of range (0 to 100)");
+}
+
 TEST_CASE("a signal is a number or a name, and is sent as the number") {
     CHECK(decoded<Signal>("15") == "15");
     CHECK(decoded<Signal>(R"("TERM")") == "15");

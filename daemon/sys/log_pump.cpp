@@ -1,0 +1,200 @@
+#include "daemon/sys/log_pump.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <deque>
+#include <fcntl.h>
+#include <map>
+#include <mutex>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+namespace procd::sys {
+namespace {
+
+constexpr std::size_t k_step = 64 * 1024;  // what a pipe holds: each in turn
+constexpr int k_events = 64;
+constexpr std::uint64_t k_wake_up = 0;  // in epoll_data; tickets begin at 1
+
+enum class Step { more, empty, end };
+
+}  // namespace
+
+Result<LogPipe> make_log_pipe(uid_t uid, gid_t gid) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return SysError{"make", "a pipe", errno};
+    LogPipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+    if (::fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK) != 0) return SysError{"set up", "a pipe", errno};
+    if (::geteuid() == 0 && ::fchown(pipe.write.get(), uid, gid) != 0)
+        return SysError{"chown", "a pipe", errno};
+    return pipe;
+}
+
+struct LogPump::State {
+    struct Pipe {
+        UniqueFd from;  // none: at its end
+        std::shared_ptr<const UniqueFd> to;
+    };
+    struct Command {
+        Ticket ticket = 0;
+        std::shared_ptr<Pipe> added;  // else
+        Drained drained;              // else it is finished
+    };
+
+    explicit State(LogComplaints::Say say) : complaints(std::move(say)), buffer(k_step) {
+        poll.reset(::epoll_create1(EPOLL_CLOEXEC));
+        wake_up.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+        listen(wake_up.get(), k_wake_up);
+    }
+
+    LogComplaints complaints;
+    std::vector<char> buffer;
+    UniqueFd poll, wake_up;
+    std::map<Ticket, std::shared_ptr<Pipe>> pipes;  // the thread's
+    std::thread thread;
+
+    std::mutex lock;  // of all below
+    std::deque<Command> commands;
+    Ticket next = 1;
+    bool stopping = false;
+
+    void listen(int fd, std::uint64_t ticket) const {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.u64 = ticket;
+        ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, fd, &event);
+    }
+    void ask(Command command);
+    void run();
+    void carry_out(Command& command);
+    Step copy(Pipe& pipe);
+    void drain(Pipe& pipe);
+    void write_all(const Pipe& pipe, std::size_t size);
+};
+
+LogPump::LogPump(LogComplaints::Say say) : state_(std::make_shared<State>(std::move(say))) {
+    state_->thread = std::thread([state = state_.get()] { state->run(); });
+}
+
+LogPump::~LogPump() {
+    {
+        const std::lock_guard guard(state_->lock);
+        state_->stopping = true;
+    }
+    state_->ask({});
+    state_->thread.join();
+}
+
+LogPump::Ticket LogPump::add(UniqueFd pipe, std::shared_ptr<const UniqueFd> log) {
+    Ticket ticket = 0;
+    {
+        const std::lock_guard guard(state_->lock);
+        ticket = state_->next++;
+    }
+    state_->ask({ticket, std::make_shared<State::Pipe>(State::Pipe{std::move(pipe), std::move(log)}), {}});
+    return ticket;
+}
+
+void LogPump::drain(Ticket ticket, Drained drained) {
+    state_->ask({ticket, nullptr, std::move(drained)});
+}
+
+void LogPump::finish(Ticket ticket) {
+    state_->ask({ticket, nullptr, {}});
+}
+
+void LogPump::State::ask(Command command) {
+    const std::lock_guard guard(lock);
+    commands.push_back(std::move(command));
+    const std::uint64_t one = 1;
+    (void)static_cast<bool>(::write(wake_up.get(), &one, sizeof one) == sizeof one);
+}
+
+// ---- the thread ------------------------------------------------------------------------------------------
+
+void LogPump::State::run() {
+    ::pthread_setname_np(::pthread_self(), "log-pump");
+    std::array<epoll_event, k_events> events;
+    for (;;) {
+        const int count = ::epoll_wait(poll.get(), events.data(), k_events, -1);
+        for (int i = 0; i < count; ++i) {
+            const auto& event = events[static_cast<std::size_t>(i)];
+            std::uint64_t rung = 0;
+            if (event.data.u64 == k_wake_up)
+                (void)static_cast<bool>(::read(wake_up.get(), &rung, sizeof rung) == sizeof rung);
+            else if (const auto found = pipes.find(event.data.u64); found != pipes.end())
+                copy(*found->second);
+        }
+        std::deque<Command> asked;
+        bool last = false;
+        {
+            const std::lock_guard guard(lock);
+            asked.swap(commands);
+            last = stopping;
+        }
+        for (Command& command : asked) carry_out(command);
+        if (!last) continue;
+        for (const auto& [ticket, pipe] : pipes) drain(*pipe);
+        return;
+    }
+}
+
+void LogPump::State::carry_out(Command& command) {
+    if (command.ticket == 0) return;
+    if (command.added) {
+        listen(command.added->from.get(), command.ticket);
+        pipes.emplace(command.ticket, std::move(command.added));
+        return;
+    }
+    const auto found = pipes.find(command.ticket);
+    if (!command.drained) {
+        if (found != pipes.end()) pipes.erase(found);  // closing it takes it out of the poll
+        return;
+    }
+    if (found != pipes.end()) drain(*found->second);
+    command.drained();
+}
+
+// Once, so that a chatty child keeps nobody from their turn.
+Step LogPump::State::copy(Pipe& pipe) {
+    if (!pipe.from) return Step::end;
+    const ssize_t got = ::read(pipe.from.get(), buffer.data(), buffer.size());
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return errno == EINTR ? Step::more : Step::empty;
+    if (got <= 0) {
+        pipe.from.reset();
+        return Step::end;
+    }
+    write_all(pipe, static_cast<std::size_t>(got));
+    return Step::more;
+}
+
+// What is in it at this moment: who escaped may write for ever.
+void LogPump::State::drain(Pipe& pipe) {
+    int left = 0;
+    if (!pipe.from || ::ioctl(pipe.from.get(), FIONREAD, &left) != 0) return;
+    for (auto steps = static_cast<std::size_t>(left) / k_step + 1; steps > 0; --steps)
+        if (copy(pipe) != Step::more) return;
+}
+
+void LogPump::State::write_all(const Pipe& pipe, std::size_t size) {
+    for (std::size_t done = 0; done < size;) {
+        const ssize_t put = ::write(pipe.to->get(), buffer.data() + done, size - done);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) {
+            complaints.complain("write", SysError{"write", "a log", errno}.message() +
+                                             ": output that comes by a pipe is dropped");
+            return;
+        }
+        done += static_cast<std::size_t>(put);
+    }
+    complaints.went_well("write");
+}
+
+}  // namespace procd::sys

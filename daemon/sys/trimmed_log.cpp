@@ -1,0 +1,363 @@
+#include "daemon/sys/trimmed_log.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+namespace procd::sys {
+namespace {
+
+constexpr std::size_t k_copy_step = std::size_t{8} << 20;  // of copy_file_range, which nothing interrupts
+constexpr std::size_t k_copy_buffer = 256 * 1024;
+constexpr int k_most_rounds = 4;  // of copying what was written while copying
+
+bool is_unsupported(int error) {
+    return error == EOPNOTSUPP || error == ENOSYS || error == EINVAL || error == EXDEV || error == EPERM;
+}
+
+std::uint64_t block_of(const struct stat& status) {
+    return static_cast<std::uint64_t>(std::max<blksize_t>(status.st_blksize, 1));
+}
+
+std::string part_of(const std::string& piece) {
+    return piece + ".part";
+}
+
+}  // namespace
+
+// ---- complaints ------------------------------------------------------------------------------------------
+
+void LogComplaints::complain(const std::string& topic, const std::string& text) {
+    if (!std::exchange(said_[topic], true)) say_(text);
+}
+
+// ---- cutting ---------------------------------------------------------------------------------------------
+
+LogCutter::Way LogCutter::way(dev_t device) const {
+    const auto found = ways_.find(device);
+    const Way known = found == ways_.end() ? Way{} : found->second;
+    return {known.collapse && features_.collapse, known.punch_hole && features_.punch_hole};
+}
+
+bool LogCutter::can_cut(dev_t device) const {
+    return way(device).collapse || way(device).punch_hole;
+}
+
+bool LogCutter::can_shorten(dev_t device) const {
+    return way(device).collapse;
+}
+
+bool LogCutter::shorten(int fd, std::uint64_t end, Way& way, int& error) const {
+    if (!way.collapse) return false;
+    if (::fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, static_cast<off_t>(end)) == 0) return true;
+    error = errno;
+    struct stat status {};
+    // EINVAL is also what a file says that its writer has truncated meanwhile.
+    const bool truncated =
+        error == EINVAL && ::fstat(fd, &status) == 0 && status.st_size <= static_cast<off_t>(end);
+    way.collapse = truncated || !is_unsupported(error);
+    return false;
+}
+
+bool LogCutter::punch(int fd, ByteRange head, Way& way, int& error) const {
+    if (!way.punch_hole || head.size() == 0) return false;
+    if (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(head.begin),
+                    static_cast<off_t>(head.size())) == 0)
+        return true;
+    error = errno;
+    way.punch_hole = !is_unsupported(error);
+    return false;
+}
+
+LogCutter::Cut LogCutter::cut(int fd, dev_t device, ByteRange head, bool prefer_hole, int& error) {
+    Way now = way(device);
+    error = EOPNOTSUPP;
+    const bool punched = prefer_hole && punch(fd, head, now, error);
+    const bool shortened = !punched && shorten(fd, head.end, now, error);
+    const bool done = punched || shortened || (!prefer_hole && punch(fd, head, now, error));
+    ways_[device] = now;
+    if (done) return shortened ? Cut::shortened : Cut::hole;
+    return can_cut(device) ? Cut::failed : Cut::impossible;
+}
+
+// ---- looking ---------------------------------------------------------------------------------------------
+
+// What one cut needs to know and to ask.
+struct TrimmedLog::Trim {
+    const LogDirectory& directory;
+    LogCutter& cutter;
+    LogComplaints& complaints;
+    struct stat status {};
+    std::optional<LogPlace> place;  // none: the name does not lead to this file any more
+
+    int folder() const { return place->folder.get(); }
+};
+
+std::optional<TrimmedLog::Look> TrimmedLog::look(const LogDirectory& directory, LogCutter& cutter,
+                                                 LogComplaints& complaints, LogPace::Duration since) {
+    Trim now{directory, cutter, complaints, {}, std::nullopt};
+    if (::fstat(fd(), &now.status) != 0) return std::nullopt;
+    const auto size = static_cast<std::uint64_t>(now.status.st_size);
+    if (size < last_size_) begin_anew();
+    Look look{0, size - last_size_, limits_.max};
+    last_size_ = size;
+    const bool torrent = since != k_calm && LogPace::is_torrent(look.grown, since, limits_.max);
+    if (torrent && limits_.keep == 1) look.limit = limits_.max * 2;
+    auto cut = plan_cut(hole(), size, block_of(now.status), limits_, torrent);
+    // A hole that a torrent has left: the file gets as short as it looks.
+    if (!cut && !torrent && hole() > 0 && hole() < size && cutter.can_shorten(now.status.st_dev))
+        cut = LogCut{hole(), {}, false};
+    if (cut) {
+        if (cutter.can_cut(now.status.st_dev)) trim(now, *cut);
+        if (!cutter.can_cut(now.status.st_dev)) {
+            complaints.complain("cut " + std::to_string(now.status.st_dev),
+                                "logs like " + path_ +
+                                    " grow without limit: their file system can neither "
+                                    "collapse a range nor punch a hole");
+            return std::nullopt;
+        }
+        if (::fstat(fd(), &now.status) != 0) return std::nullopt;
+        last_size_ = static_cast<std::uint64_t>(now.status.st_size);
+    }
+    look.used = last_size_ - std::min(hole(), last_size_);
+    return look;
+}
+
+bool TrimmedLog::is_unchanged() const {
+    struct stat status {};
+    return ::fstat(fd(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) == last_size_;
+}
+
+// Its writer has truncated it. What was there has had its numbers; the pieces are before a gap.
+void TrimmedLog::begin_anew() {
+    joined_ = 0;
+    const std::uint64_t end = index_.base + last_size_;
+    last_size_ = 0;
+    if (!index_fd_) {  // never cut, or nobody can read it by name: nobody has heard of a number
+        index_ = {};
+        return;
+    }
+    index_.base = index_.start = index_.first = end;
+    index_.sequence += 2;
+    (void)static_cast<bool>(write_log_index(index_fd_.get(), index_));
+}
+
+// ---- a cut -----------------------------------------------------------------------------------------------
+
+// Of the two parts that take long, copying happens beside the log, and cutting comes last and is the
+// kernel's, done whole: whoever kills procd in either of them leaves every byte in its place once.
+void TrimmedLog::trim(Trim& now, LogCut cut) {
+    if (auto place = now.directory.find(path_)) {
+        struct stat named {};
+        if (::fstatat(place->folder.get(), place->name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+            named.st_dev == now.status.st_dev && named.st_ino == now.status.st_ino)
+            now.place = std::move(*place);
+    }
+    if (now.place) open_index(now);
+    if (!cut.pieces.empty() && !(now.place && copy_pieces(now, cut))) {
+        // A limit is a limit; but then the newer half stays where it is.
+        const auto size = static_cast<std::uint64_t>(now.status.st_size);
+        const auto shorter = plan_cut(hole(), size, block_of(now.status), {limits_.max, 0});
+        if (!shorter) return;
+        cut = *shorter;
+    }
+    ++index_.sequence;
+    write_index(now);
+    const std::size_t count = cut.pieces.size();
+    if (count > 0) {
+        shift_pieces(now, count);
+        place_pieces(now, cut);
+    } else if (cut.end > hole()) {
+        drop_pieces(now);
+    }
+    int error = 0;
+    const std::string device = std::to_string(now.status.st_dev);
+    switch (now.cutter.cut(fd(), now.status.st_dev, {hole(), cut.end}, cut.hole, error)) {
+        case LogCutter::Cut::shortened:
+            index_.base += cut.end;
+            index_.start = index_.base;
+            now.complaints.went_well("cut " + device);
+            break;
+        case LogCutter::Cut::hole:
+            index_.start = index_.base + cut.end;
+            now.complaints.went_well("cut " + device);
+            break;
+        case LogCutter::Cut::failed:
+            take_back_pieces(now, count);
+            if (cut.end > hole())  // else it was a hole to be tidied away, where that cannot be
+                now.complaints.complain("cut " + device,
+                                        SysError{"cut the head off", path_, error}.message());
+            break;
+        case LogCutter::Cut::impossible:
+            take_back_pieces(now, count);
+            break;
+    }
+    std::uint64_t first = index_.start;
+    for (std::size_t i = 0; i < joined_; ++i) first -= std::min(first, pieces_[i]);
+    index_.first = first;
+    ++index_.sequence;
+    if (now.place && !index_fd_) open_index(now);  // there is room now
+    write_index(now);
+}
+
+// ---- pieces ----------------------------------------------------------------------------------------------
+
+UniqueFd TrimmedLog::new_file(Trim& now, const std::string& name) {
+    ::unlinkat(now.folder(), name.c_str(), 0);
+    UniqueFd file = open_beneath(now.folder(), name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (file && ::geteuid() == 0 && ::fchown(file.get(), uid_, gid_) != 0) {
+        const int error = errno;
+        ::unlinkat(now.folder(), name.c_str(), 0);
+        file.reset();
+        errno = error;
+    }
+    return file;
+}
+
+bool TrimmedLog::copy(Trim& now, int from, int to, ByteRange range) {
+    auto offset = static_cast<off64_t>(range.begin);
+    const auto end = static_cast<off64_t>(range.end);
+    bool in_kernel = now.cutter.copies_in_kernel();
+    while (in_kernel && offset < end) {
+        const auto step = std::min(k_copy_step, static_cast<std::size_t>(end - offset));
+        const ssize_t copied = ::copy_file_range(from, &offset, to, nullptr, step, 0);
+        if (copied > 0 || (copied < 0 && errno == EINTR)) continue;
+        in_kernel = false;
+        if (copied < 0 && !is_unsupported(errno)) return false;
+    }
+    std::vector<char> buffer(offset < end ? k_copy_buffer : 0);
+    while (offset < end) {
+        const auto step = std::min(buffer.size(), static_cast<std::size_t>(end - offset));
+        const ssize_t got = ::pread(from, buffer.data(), step, offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got == 0) errno = ESTALE;  // its writer has truncated it
+        if (got <= 0) return false;
+        for (ssize_t done = 0; done < got;) {
+            const ssize_t put = ::write(to, buffer.data() + done, static_cast<std::size_t>(got - done));
+            if (put < 0 && errno == EINTR) continue;
+            if (put <= 0) return false;
+            done += put;
+        }
+        offset += got;
+    }
+    return true;
+}
+
+// Copies what is to be kept to "<log>.<number>.part", and what is written meanwhile to the newest of them.
+bool TrimmedLog::copy_pieces(Trim& now, LogCut& cut) {
+    const std::string topic = "piece " + std::to_string(now.status.st_dev);
+    const UniqueFd from(::open(("/proc/self/fd/" + std::to_string(fd())).c_str(), O_RDONLY | O_CLOEXEC));
+    const std::size_t count = cut.pieces.size();
+    UniqueFd to;
+    std::size_t made = 0;
+    bool fine = static_cast<bool>(from);
+    for (; fine && made < count; ++made) {
+        to = new_file(now, part_of(log_piece_path(now.place->name, count - made)));
+        fine = to && copy(now, from.get(), to.get(), cut.pieces[made]);
+    }
+    if (!fine) {
+        now.complaints.complain(
+            topic,
+            SysError{"copy", "the head of " + path_ + " to a piece", errno}.message() + "; it is lost");
+        for (std::size_t number = count - std::min(made, count); number <= count; ++number)
+            ::unlinkat(now.folder(), part_of(log_piece_path(now.place->name, number)).c_str(), 0);
+        return false;
+    }
+    now.complaints.went_well(topic);
+    for (int round = 0; round < k_most_rounds; ++round) {
+        struct stat status {};
+        if (::fstat(fd(), &status) != 0) break;
+        const auto more =
+            plan_more(cut, static_cast<std::uint64_t>(status.st_size), block_of(status), limits_);
+        if (!more) break;
+        if (!copy(now, from.get(), to.get(), *more)) {
+            (void)::ftruncate(to.get(), static_cast<off_t>(cut.pieces.back().size()));
+            break;
+        }
+        cut.end = cut.pieces.back().end = more->end;
+    }
+    return true;
+}
+
+// Makes room for so many newer ones. Whatever a user has put in a piece's place is moved on or removed like
+// a piece, by its name alone; but it is not believed to be one.
+void TrimmedLog::shift_pieces(Trim& now, std::size_t by) {
+    const auto name = [&](std::size_t number) { return log_piece_path(now.place->name, number); };
+    for (std::size_t i = 0; i < joined_; ++i) {
+        struct stat status {};
+        const bool ours = ::fstatat(now.folder(), name(i + 1).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                          S_ISREG(status.st_mode) && static_cast<std::uint64_t>(status.st_size) == pieces_[i];
+        if (!ours) joined_ = i;
+    }
+    for (std::size_t number = pieces_.size(); number > 0; --number) {
+        if (number + by > limits_.keep)
+            ::unlinkat(now.folder(), name(number).c_str(), 0);
+        else if (::renameat(now.folder(), name(number).c_str(), now.folder(), name(number + by).c_str()) != 0)
+            joined_ = std::min(joined_, number - 1);
+    }
+    pieces_.insert(pieces_.begin(), by, 0);
+    if (pieces_.size() > limits_.keep) pieces_.resize(limits_.keep);
+    joined_ = std::min(joined_, pieces_.size() - by);
+}
+
+// What goes next is not kept: they end where nothing goes on.
+void TrimmedLog::drop_pieces(Trim& now) {
+    joined_ = 0;
+    if (!now.place) return;
+    for (std::size_t number = 1; number <= pieces_.size(); ++number)
+        ::unlinkat(now.folder(), log_piece_path(now.place->name, number).c_str(), 0);
+    pieces_.clear();
+}
+
+void TrimmedLog::place_pieces(Trim& now, const LogCut& cut) {
+    const std::size_t count = cut.pieces.size();
+    std::size_t joined = count + joined_;
+    for (std::size_t number = 1; number <= count; ++number) {
+        const std::string name = log_piece_path(now.place->name, number);
+        pieces_[number - 1] = cut.pieces[count - number].size();
+        if (::renameat(now.folder(), part_of(name).c_str(), now.folder(), name.c_str()) == 0) continue;
+        now.complaints.complain("name " + path_, SysError{"rename", path_ + "'s piece", errno}.message());
+        ::unlinkat(now.folder(), part_of(name).c_str(), 0);
+        joined = std::min(joined, number - 1);
+    }
+    joined_ = joined;
+}
+
+// The head was not cut off after all.
+void TrimmedLog::take_back_pieces(Trim& now, std::size_t count) {
+    if (count == 0) return;
+    const auto name = [&](std::size_t number) { return log_piece_path(now.place->name, number); };
+    for (std::size_t number = 1; number <= count; ++number) ::unlinkat(now.folder(), name(number).c_str(), 0);
+    for (std::size_t number = count + 1; number <= pieces_.size(); ++number)
+        if (::renameat(now.folder(), name(number).c_str(), now.folder(), name(number - count).c_str()) != 0)
+            joined_ = std::min(joined_, number - 1);
+    pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(count));
+    joined_ -= std::min(joined_, count);
+}
+
+// ---- the index -------------------------------------------------------------------------------------------
+
+void TrimmedLog::open_index(Trim& now) {
+    const std::string name = log_index_path(now.place->name);
+    struct stat ours {
+    }, named{};
+    if (index_fd_ && ::fstat(index_fd_.get(), &ours) == 0 &&
+        ::fstatat(now.folder(), name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        ours.st_dev == named.st_dev && ours.st_ino == named.st_ino)
+        return;
+    index_fd_ = new_file(now, name);
+    if (!index_fd_)
+        now.complaints.complain("index " + path_, SysError{"open", log_index_path(path_), errno}.message());
+}
+
+void TrimmedLog::write_index(Trim& now) {
+    if (!index_fd_) return;
+    const auto written = write_log_index(index_fd_.get(), index_);
+    if (!written) now.complaints.complain("index " + path_, written.error().message() + " (" + path_ + ")");
+}
+
+}  // namespace procd::sys

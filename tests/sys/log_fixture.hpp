@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log_index.hpp"
+#include "daemon/sys/log_file.hpp"
+#include "daemon/sys/trimmed_log.hpp"
+#include "tests/sys/support.hpp"
+
+namespace support {
+
+// A file system in memory, mounted for one test. path() is empty where that is not allowed: such tests say
+// so.
+class TempMemory {
+  public:
+    explicit TempMemory(const std::string& options);
+    ~TempMemory();
+    TempMemory(const TempMemory&) = delete;
+    TempMemory& operator=(const TempMemory&) = delete;
+    const std::string& path() const { return path_; }
+
+  private:
+    TempDir dir_;
+    std::string path_;
+};
+
+// A log with a writer of numbered lines, twenty digits each, and what is left of them to be read.
+class NumberedLog {
+  public:
+    static constexpr std::size_t k_line = 21;
+
+    NumberedLog(const procd::sys::LogDirectory& directory, procd::sys::LogLimits limits);
+
+    void write_lines(std::uint64_t count);
+    std::uint64_t written() const { return next_; }
+    std::string file(const std::string& suffix = "") const { return path_ + suffix; }
+    std::shared_ptr<const procd::UniqueFd> fd() const { return fd_; }
+
+    // Pieces and file in a row, as `cat log.2 log.1 log` prints them; holes left out.
+    std::string text() const;
+    procd::LogIndex index() const;
+    std::vector<std::uint64_t> piece_sizes() const;
+    // The lines that are left are the newest, each once and whole but for the first, and where the index
+    // says. Returns how many bytes are left.
+    std::uint64_t check() const;
+
+    procd::sys::TrimmedLog log;
+
+  private:
+    std::string path_;
+    std::shared_ptr<const procd::UniqueFd> fd_;
+    std::uint64_t next_ = 0;
+};
+
+std::string read_file(const std::string& path);
+bool exists(const std::string& path);
+
+}  // namespace support

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace procd {
@@ -13,6 +14,14 @@ constexpr std::size_t k_digits = 20;  // of 2^64
 std::string padded(std::uint64_t number) {
     const std::string digits = std::to_string(number);
     return std::string(k_digits - digits.size(), '0') + digits;
+}
+
+// All of the file.
+struct flock whole_file(short type) {
+    struct flock lock {};
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    return lock;
 }
 
 }  // namespace
@@ -68,6 +77,17 @@ Result<std::optional<LogIndex>> read_log_index(int fd) {
     if (got < 0) return SysError{"read", "the index of a log", errno};
     if (got == 0) return std::optional<LogIndex>(LogIndex{});
     return parse_log_index({bytes.data(), static_cast<std::size_t>(got)});
+}
+
+Result<void> hold_log_index(int fd) {
+    struct flock lock = whole_file(F_WRLCK);
+    if (::fcntl(fd, F_OFD_SETLK, &lock) != 0) return SysError{"lock", "the index of a log", errno};
+    return {};
+}
+
+bool log_index_is_held(int fd) {
+    struct flock lock = whole_file(F_RDLCK);
+    return ::fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 }  // namespace procd

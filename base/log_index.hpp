@@ -43,4 +43,11 @@ Result<void> write_log_index(int fd, const LogIndex& index);
 // cut.
 Result<std::optional<LogIndex>> read_log_index(int fd);
 
+// Who writes an index holds it for as long as it lives: so a reader that finds it changing for a long time
+// knows a slow disk from a procd that died in the middle. (A lock of the open file, F_OFD_SETLK.) fd: open
+// for writing.
+Result<void> hold_log_index(int fd);
+// Whether somebody holds it. fd: open for reading.
+bool log_index_is_held(int fd);
+
 }  // namespace procd

@@ -74,7 +74,8 @@ OrderedJson openrpc_document(const std::string& version) {
     document["info"] = OrderedJson{{"title", "procd"}, {"version", version}};
     document["methods"] = std::move(methods);
     document["x-notifications"] =
-        OrderedJson::array({OrderedJson{{"name", "event"}, {"params", describe_params<EventParams>()}}});
+        OrderedJson::array({OrderedJson{{"name", "event"}, {"params", describe_params<EventParams>()}},
+                            OrderedJson{{"name", "log"}, {"params", describe_params<LogDataParams>()}}});
     document["components"] = OrderedJson{{"errors", std::move(errors)}};
     return document;
 }
@@ -100,6 +101,10 @@ std::string protocol_tables() {
     });
     text += "## The `event` notification\n\n";
     table_of<EventParams>(text);
+    text += "\n## The `log` notification\n\n";
+    table_of<LogDataParams>(text);
+    text += "\n`file` of the result of `logs`:\n\n";
+    table_of<LogFile>(text);
     text += "\n## The process object\n\nEvery member is always present; null where there is nothing.\n\n";
     table_of<ProcessObject>(text);
     text += "\n`owner`:\n\n";

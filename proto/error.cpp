@@ -29,6 +29,7 @@ constexpr std::array k_kinds{
     Entry{ErrorKind::exec_failed, "exec_failed", 1},
     Entry{ErrorKind::not_permitted, "not_permitted", 1},
     Entry{ErrorKind::deadlock, "deadlock", 1},
+    Entry{ErrorKind::no_log, "no_log", 1},
     Entry{ErrorKind::limit, "limit", 1},
     Entry{ErrorKind::shutting_down, "shutting_down", 1},
 };

@@ -25,6 +25,7 @@ enum class ErrorKind {
     exec_failed,
     not_permitted,
     deadlock,
+    no_log,
     limit,
     shutting_down,
 };

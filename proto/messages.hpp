@@ -283,6 +283,66 @@ struct SessionEndParams {
     }
 };
 
+struct LogsParams {
+    Selector process;
+    std::optional<std::int64_t> lines;
+    std::optional<bool> follow;
+    std::optional<bool> err;
+    std::optional<bool> locate;
+
+    static void fields(auto& self, auto&& field) {
+        field("process", self.process, "which process");
+        field("lines", self.lines, "only so many of the last lines; default: all that is kept");
+        field("follow", self.follow, "go on as the log grows, until the process has exited");
+        field("stderr", self.err, "the log of its standard error, where that is separate");
+        field("locate", self.locate, "only say which file it is");
+    }
+};
+
+struct LogFile {
+    Bytes path;
+    std::int64_t device = 0;
+    std::int64_t inode = 0;
+    std::string boot_id;
+
+    static void fields(auto& self, auto&& field) {
+        field("path", self.path, "in the file system that procd sees");
+        field("device", self.device, "st_dev of the file");
+        field("inode", self.inode, "st_ino of the file");
+        field("boot_id", self.boot_id,
+              "of this boot of procd's machine, on which the numbers mean that file");
+    }
+};
+
+struct LogsResult {
+    std::optional<std::int64_t> dropped;
+    std::optional<std::vector<std::string>> remarks;
+    std::optional<LogFile> file;
+
+    static void fields(auto& self, auto&& field) {
+        field("dropped", self.dropped, "how many bytes were gone before they could be read; absent: none");
+        field("remarks", self.remarks, "what else there is to know about it, for people");
+        field("file", self.file, "which file the log is, where that was asked for");
+    }
+};
+
+struct LogDataParams {
+    Json request;
+    Data data;
+    std::optional<std::int64_t> dropped;
+    std::optional<bool> truncated;
+
+    static void fields(auto& self, auto&& field) {
+        field("request", self.request, "the id of the `logs` request");
+        field(
+            "data", self.data,
+            "the next whole lines; a line longer than 64 KiB comes in parts; {\"base64\": \"…\"} where it is "
+            "no UTF-8, or has a NUL");
+        field("dropped", self.dropped, "how many bytes before it were gone before they could be read");
+        field("truncated", self.truncated, "its writer truncated the log: this is from the new beginning");
+    }
+};
+
 struct SubscribeParams {
     std::optional<std::int64_t> since;
     static void fields(auto& self, auto&& field) {
@@ -362,6 +422,8 @@ PROCD_METHOD(Session, "session", SessionParams, SessionResult,
              "An owner for processes that lasts as long as this connection.")
 PROCD_METHOD(SessionEnd, "session.end", SessionEndParams, ProcessesResult,
              "Ends a session politely: daemons are ended, the living non-daemons are listed.")
+PROCD_METHOD(Logs, "logs", LogsParams, LogsResult,
+             "What a process wrote: `log` notifications, then the result.")
 PROCD_METHOD(Subscribe, "subscribe", SubscribeParams, SubscribeResult,
              "All processes, then an `event` notification for each change.")
 PROCD_METHOD(Shutdown, "shutdown", ShutdownParams, Nothing,
@@ -371,7 +433,7 @@ PROCD_METHOD(Shutdown, "shutdown", ShutdownParams, Nothing,
 
 using Methods =
     std::tuple<Hello, Discover, Whoami, Create, Start, Spawn, List, Status, Rename, Set, Wait, Terminate,
-               Kill, Interrupt, SendSignal, Close, Sentinel, Session, SessionEnd, Subscribe, Shutdown>;
+               Kill, Interrupt, SendSignal, Close, Sentinel, Session, SessionEnd, Logs, Subscribe, Shutdown>;
 
 // Calls visit(Method{}) for each.
 void for_each_method(auto&& visit) {

@@ -67,17 +67,7 @@ bool is_utf8(std::string_view text) {
 // ---- Bytes -----------------------------------------------------------------------------------------------
 
 Bytes Bytes::from_json(const Json& json, const Path& path) {
-    Bytes bytes;
-    if (json.is_string()) {
-        bytes.value = json.get_ref<const std::string&>();
-    } else {
-        constexpr const char* k_expected = "expected a string or {\"base64\": \"…\"}";
-        const auto [key, value] = only_member(json, path, k_expected);
-        if (key != "base64" || !value->is_string()) throw DecodeError(path, k_expected);
-        auto decoded = base64_decode(value->get_ref<const std::string&>());
-        if (!decoded) throw DecodeError(path, "is not base64 (RFC 4648)");
-        bytes.value = std::move(*decoded);
-    }
+    Bytes bytes{Data::from_json(json, path).value};
     if (bytes.value.find('\0') != std::string::npos) throw DecodeError(path, "has a NUL in it");
     return bytes;
 }
@@ -89,6 +79,27 @@ OrderedJson Bytes::to_json() const {
 
 OrderedJson Bytes::schema() {
     return one_of({type("string"), object_with("base64", type("string"))});
+}
+
+// ---- Data ------------------------------------------------------------------------------------------------
+
+Data Data::from_json(const Json& json, const Path& path) {
+    if (json.is_string()) return {json.get_ref<const std::string&>()};
+    constexpr const char* k_expected = "expected a string or {\"base64\": \"…\"}";
+    const auto [key, value] = only_member(json, path, k_expected);
+    if (key != "base64" || !value->is_string()) throw DecodeError(path, k_expected);
+    auto decoded = base64_decode(value->get_ref<const std::string&>());
+    if (!decoded) throw DecodeError(path, "is not base64 (RFC 4648)");
+    return {std::move(*decoded)};
+}
+
+OrderedJson Data::to_json() const {
+    if (value.find('\0') == std::string::npos) return Bytes{value}.to_json();
+    return OrderedJson{{"base64", base64_encode(value)}};
+}
+
+OrderedJson Data::schema() {
+    return Bytes::schema();
 }
 
 // ---- Seconds, Umask, Signal, counts ----------------------------------------------------------------------

@@ -26,6 +26,16 @@ struct Bytes {
     bool operator==(const Bytes&) const = default;
 };
 
+// What a process wrote: a string where it is UTF-8 without a NUL, else {"base64": "…"}.
+struct Data {
+    std::string value;
+
+    static Data from_json(const Json& json, const Path& path);
+    OrderedJson to_json() const;
+    static OrderedJson schema();
+    bool operator==(const Data&) const = default;
+};
+
 // A duration: seconds, a number ≥ 0; 0 polls.
 struct Seconds {
     double value = 0;

@@ -25,6 +25,7 @@ enum class Verb {
     kill,
     interrupt,
     signal,
+    logs,
     events,
     close,
     current,
@@ -70,6 +71,9 @@ struct Options {
     bool tree = false;                  // interrupt, signal
     bool fail_on_leak = false;          // session
     std::optional<std::int64_t> since;  // events
+    std::optional<std::int64_t> lines;  // logs
+    bool follow = false;                // logs
+    bool err_log = false;               // logs: that of stderr
     enum class Current { id, name, pid } current = Current::id;
 };
 

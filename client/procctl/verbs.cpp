@@ -215,6 +215,25 @@ void signal(App& app, Options& options) {
     scope(app, options);
 }
 
+void logs(App& app, Options& options) {
+    const auto read = [&options](const std::string& value) {
+        if (value.empty() || value.find_first_not_of("0123456789") != std::string::npos)
+            throw CLI::ValidationError("--lines", "expected a number of at least 0, not '" + value + "'");
+        std::int64_t number = 0;
+        const auto result = std::from_chars(value.data(), value.data() + value.size(), number);
+        // More than any log has: all.
+        options.lines = result.ec == std::errc() ? number : std::numeric_limits<std::int64_t>::max();
+    };
+    app.add_option_function<std::string>("-n,--lines", read,
+                                         "Only the last N lines (default: all that is kept)")
+        ->type_name("N");
+    flag(app, "-f,--follow", options.follow,
+         "Go on as the log grows, until the process and its tree have ended");
+    flag(app, "--stderr", options.err_log,
+         "The log of its stderr, where it was started with --stderr separate");
+    scope(app, options);
+}
+
 void events(App& app, Options& options) {
     const auto read = [&options](const std::string& value) {
         const auto number = value == "0" ? 0 : positive_number(value);
@@ -314,6 +333,8 @@ constexpr std::array k_table{
     VerbEntry{Verb::signal, "signal", nullptr, "Any signal, by name or number, to the main process.",
               "procctl signal web db HUP", "SEL SIGNAL", "Processes, their ids or names, then the signal",
               2, k_any_number, false, signal, nullptr},
+    VerbEntry{Verb::logs, "logs", nullptr, "Prints what a process wrote to its log; -f goes on as it grows.",
+              "procctl logs -n 100 -f web", "SEL", k_one, 1, 1, false, logs, nullptr},
     VerbEntry{Verb::events, "events", nullptr, "A line for each change, until it is interrupted.", "procctl events --json",
               nullptr, nullptr, 0, 0, false, events, nullptr},
     VerbEntry{Verb::close, "close", "rm", "Forgets processes that have ended.", "procctl rm 12 13",

@@ -25,7 +25,7 @@ std::optional<core::Refusal> Call::identify() {
     return std::nullopt;
 }
 
-Api::Api(core::Config config, Host& host) : host_(host), core_(config, *this), events_(host) {}
+Api::Api(core::Config config, Host& host) : host_(host), core_(config, *this), events_(host), logs_(host) {}
 
 bool Api::handle(const Peer& peer, const std::string& line, const std::vector<core::ResourcePtr>& descriptors,
                  bool unheard) {
@@ -86,6 +86,7 @@ void Api::refuse_descriptors(const Peer& peer, const std::string& line, const st
 
 bool Api::owes(core::ConnectionId connection) const {
     if (deferred_by_connection_.contains(connection) || events_.subscribed(connection)) return true;
+    if (logs_.reads(connection)) return true;
     if (!core_.sessions_held_by(connection).empty()) return true;
     const auto* owned = core_.owned_by(core::OwnerKey{core::OwnerKind::connection, connection});
     return owned && std::any_of(owned->begin(), owned->end(),
@@ -94,6 +95,7 @@ bool Api::owes(core::ConnectionId connection) const {
 
 void Api::connection_closed(core::ConnectionId connection) {
     events_.unsubscribe(connection);
+    logs_.connection_closed(connection);
     starts_.erase(connection);
     held_.erase(connection);
     held_by_launch_.erase(connection);
@@ -172,6 +174,7 @@ std::optional<Api::Deferred> Api::take(core::Token token) {
 
 void Api::on_change(core::EventType type, const core::Process& process) {
     events_.publish(core_, type, process);
+    if (type == core::EventType::exited) logs_.process_exited(process.id);
 }
 
 void Api::on_started(core::Token token, const core::Process& process, const core::LaunchFailure* failure) {

@@ -10,6 +10,7 @@
 #include "daemon/api/call.hpp"
 #include "daemon/api/events.hpp"
 #include "daemon/api/host.hpp"
+#include "daemon/api/log_streams.hpp"
 #include "daemon/core/supervisor.hpp"
 #include "proto/envelope.hpp"
 
@@ -39,6 +40,9 @@ class Api final : public core::Listener {
     bool owes(core::ConnectionId connection) const;
     // The world, told to the core; what it decides is performed.
     void happened(const core::Event& event);
+    // What was read of a log.
+    void log_chunk(LogId log, const LogChunk& chunk) { logs_.deliver(log, chunk); }
+    void log_end(LogId log, const LogReport& report) { logs_.finish(log, report); }
 
     // For handlers.
     // A token whose answer comes later, as the process object (start, spawn); refused where the caller has
@@ -49,6 +53,7 @@ class Api final : public core::Listener {
                                           std::optional<std::vector<core::ProcessId>> all_of);
     void forget_deferred(core::Token token);
     EventStream& events() { return events_; }
+    LogStreams& logs() { return logs_; }
 
     // core::Listener
     void on_change(core::EventType type, const core::Process& process) override;
@@ -72,6 +77,7 @@ class Api final : public core::Listener {
     Host& host_;
     core::Supervisor core_;
     EventStream events_;
+    LogStreams logs_;
     std::map<core::Token, Deferred> deferred_;
     std::map<core::ConnectionId, std::set<core::Token>> deferred_by_connection_;
     std::map<core::ConnectionId, std::size_t> starts_;  // of each connection, under way

@@ -69,6 +69,7 @@ constexpr std::array k_table{
     entry<proto::Sentinel, &sentinel>(Permission::each_own, Nature::looks),
     entry<proto::Session, &session>(Permission::each_own, Nature::acts),
     entry<proto::SessionEnd, &session_end>(Permission::each_own, Nature::acts),
+    entry<proto::Logs, &logs>(Permission::each_own, Nature::looks),
     entry<proto::Subscribe, &subscribe>(Permission::each_own, Nature::looks),
     entry<proto::Shutdown, &shutdown>(Permission::administrator, Nature::acts),
 };

@@ -28,6 +28,7 @@ AnswerTo<proto::Close> close(Call& call, const proto::ManyProcesses& params);
 AnswerTo<proto::Sentinel> sentinel(Call& call, const proto::OneProcess& params);
 AnswerTo<proto::Session> session(Call& call, const proto::SessionParams& params);
 AnswerTo<proto::SessionEnd> session_end(Call& call, const proto::SessionEndParams& params);
+AnswerTo<proto::Logs> logs(Call& call, const proto::LogsParams& params);
 AnswerTo<proto::Subscribe> subscribe(Call& call, const proto::SubscribeParams& params);
 AnswerTo<proto::Shutdown> shutdown(Call& call, const proto::ShutdownParams& params);
 

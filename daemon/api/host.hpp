@@ -32,6 +32,28 @@ struct Watched {
     std::uint32_t uid = 0;  // its real uid
 };
 
+// A log that somebody reads; the number is that of the reading, never used again.
+using LogId = std::uint64_t;
+struct LogRequest {
+    std::string path;
+    core::UserId uid = 0;  // whose file it must be
+    std::optional<std::uint64_t> lines;
+    bool follow = false;
+    bool locate = false;  // only find out which file it is
+};
+struct LogChunk {
+    std::string bytes;
+    std::uint64_t dropped = 0;  // bytes before them that were gone before they could be read
+    bool truncated = false;
+};
+// How a reading ended.
+struct LogReport {
+    std::string problem;  // why the log cannot be read; empty: it was
+    int error = 0;        // the errno of that
+    std::vector<std::string> remarks;
+    std::uint64_t device = 0, inode = 0;
+};
+
 class Host {
   public:
     virtual ~Host() = default;
@@ -80,6 +102,13 @@ class Host {
                       core::ResourcePtr descriptor = nullptr) = 0;
     // An event line. False where the reader is too slow for it: nothing was queued.
     virtual bool send_event(core::ConnectionId connection, const std::string& line) = 0;
+    // Reads a log beside everything else: Api::log_chunk is called as the connection takes it, then
+    // Api::log_end, both later and not from inside of this. False: no thread is to be had.
+    virtual bool read_log(LogId log, core::ConnectionId connection, LogRequest request) = 0;
+    // Nobody writes to it any more: what is there now is all.
+    virtual void log_completed(LogId log) = 0;
+    // Nobody reads it any more: Api is not called again.
+    virtual void forget_log(LogId log) = 0;
     // A request that was put off can be offered again.
     virtual void resume(core::ConnectionId connection) = 0;
     virtual void perform(core::Actions actions) = 0;

@@ -36,6 +36,7 @@ struct Process {
     std::int64_t pid = 0;                                // 0 before start
     std::optional<std::string> log, log_stderr;
     bool retain_logs = false;
+    std::string output;  // where stdout and stderr go, in words
     Wall created;
     std::optional<Wall> started, ended;
     Mono started_mono, ended_mono;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "daemon/core/streams.hpp"
 #include "daemon/core/supervisor.hpp"
 
 // What clients ask for. Each request is checked whole before anything is done.
@@ -113,6 +114,7 @@ Process& Supervisor::construct(const Caller& caller, Creation creation, Now now)
     process.cwd = creation.spec->cwd.value_or("/");
     process.streams_of = creation.spec->streams_of;
     process.retain_logs = creation.spec->log.retain;
+    process.output = output_text(*creation.spec);
     process.spec = std::move(creation.spec);
     process.created = now.wall;
     take_in(owner, id);

@@ -174,7 +174,7 @@ void Connection::flush_soon() {
 
 void Connection::flush() {
     if (closed_ || writing_) return;
-    const bool was_full = queued_ >= k_output_mark;
+    const bool was_full = queued_ >= k_output_mark, had_room = has_room();
     while (!outgoing_.empty()) {
         Outgoing& next = outgoing_.front();
         const std::array fds{next.descriptor ? fd_of(next.descriptor) : -1};
@@ -202,6 +202,7 @@ void Connection::flush() {
         if (next.sent == next.bytes.size()) outgoing_.pop_front();
     }
     if (was_full && queued_ < k_output_mark) process_soon();
+    if (!had_room && has_room()) handlers_.on_room(*this);
     if (outgoing_.empty() && input_ended_) handlers_.on_half_closed(*this);
 }
 

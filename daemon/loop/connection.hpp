@@ -21,6 +21,8 @@ namespace procd::loop {
 // Bounds of one connection. A client that does not read is not read from either: over k_output_mark its
 // requests wait.
 constexpr std::size_t k_output_mark = std::size_t{1} << 20;
+// Of what comes on and on (a log) there is less in the queue, so that other answers find room in it.
+constexpr std::size_t k_stream_mark = std::size_t{1} << 18;
 // What is held of a client's unprocessed requests before reading stops (one line of 8 MiB must fit).
 constexpr std::size_t k_input_mark = proto::k_max_line_bytes + (std::size_t{1} << 16);
 // Descriptors held for a line that is not whole yet: what one message may bring. More are dropped, and the
@@ -43,6 +45,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         // False: not now; the same one is offered again after resume().
         std::function<bool(Connection&, const Request&)> on_request;
         std::function<void(Connection&)> on_half_closed;
+        std::function<void(Connection&)> on_room;    // has_room() is true again
         std::function<void(Connection&)> on_closed;  // once; the connection is dead
     };
 
@@ -60,6 +63,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void send(std::string line, core::ResourcePtr descriptor);
     // Whether more may be queued that nobody waits for.
     bool keeps_up() const { return queued_ < k_output_mark; }
+    // Whether more may be queued of what comes on and on.
+    bool has_room() const { return queued_ < k_stream_mark; }
     // The client will send no more.
     // Nobody is there any more: no answer is heard.
     bool hung_up() const { return hung_up_; }

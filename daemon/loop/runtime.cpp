@@ -44,6 +44,13 @@ Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<s
                    api_.happened(core::OwnerEnded{{core::OwnerKind::pid, number}});
                }),
       api_(config_.core, *this),
+      log_readers_(
+          io_,
+          [this](core::ConnectionId id) {
+              Client* const to = client(id);
+              return to && to->connection->has_room();
+          },
+          api_),
       signals_(io_, std::move(signals)),
       service_manager_(io_),
       deadline_(io_),
@@ -153,7 +160,7 @@ void Runtime::end_strays(core::Mono until) {
         later(io_, [this, stop] {
             const bool quiet = std::all_of(clients_.begin(), clients_.end(),
                                            [](const auto& entry) { return entry.second.connection->idle(); });
-            if (quiet) stop();
+            if (quiet && log_readers_.none()) stop();
         });
     });
 }
@@ -191,6 +198,7 @@ void Runtime::on_connection(UniqueFd socket) {
         // Not from inside one of its own functions.
         later(io_, [this, from_id = from.id()] { close_if_done(from_id); });
     };
+    handlers.on_room = [this](Connection& to) { log_readers_.go_on(to.id()); };
     handlers.on_closed = [this](Connection& closed) { on_closed(closed); };
     const core::ConnectionId id = next_connection_++;
     auto connection = std::make_shared<Connection>(io_, id, std::move(socket), std::move(*peer),
@@ -263,6 +271,13 @@ void Runtime::close_if_done(core::ConnectionId id) {
 
 void Runtime::send(core::ConnectionId connection, std::string line, core::ResourcePtr descriptor) {
     if (Client* const to = client(connection)) to->connection->send(std::move(line), std::move(descriptor));
+}
+
+bool Runtime::read_log(api::LogId log, core::ConnectionId connection, api::LogRequest request) {
+    // What root reads for a user must be that user's. Any other procd may read what it may read.
+    std::optional<uid_t> owner;
+    if (self_.uid == 0) owner = request.uid;
+    return log_readers_.read(log, connection, request, owner);
 }
 
 bool Runtime::send_event(core::ConnectionId connection, const std::string& line) {

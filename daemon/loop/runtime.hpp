@@ -18,6 +18,7 @@
 #include "daemon/loop/children.hpp"
 #include "daemon/loop/connection.hpp"
 #include "daemon/loop/descriptor.hpp"
+#include "daemon/loop/log_readers.hpp"
 #include "daemon/loop/logs.hpp"
 #include "daemon/loop/peers.hpp"
 #include "daemon/loop/service_manager.hpp"
@@ -74,6 +75,9 @@ class Runtime final : public api::Host {
                                               core::ProcessId process) override;
     void send(core::ConnectionId connection, std::string line, core::ResourcePtr descriptor) override;
     bool send_event(core::ConnectionId connection, const std::string& line) override;
+    bool read_log(api::LogId log, core::ConnectionId connection, api::LogRequest request) override;
+    void log_completed(api::LogId log) override { log_readers_.complete(log); }
+    void forget_log(api::LogId log) override { log_readers_.forget(log); }
     void resume(core::ConnectionId connection) override;
     void perform(core::Actions actions) override;
     void log(const std::string& text) override;
@@ -108,6 +112,7 @@ class Runtime final : public api::Host {
     Children children_;
     PidWatches watches_;
     api::Api api_;
+    LogReaders log_readers_;
     std::unordered_map<core::ConnectionId, Client> clients_;
     std::map<std::uint32_t, std::size_t> connections_of_;
     std::map<pid_t, std::set<core::ConnectionId>> connections_by_pid_;

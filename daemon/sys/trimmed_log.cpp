@@ -350,7 +350,9 @@ void TrimmedLog::open_index(Trim& now) {
         ours.st_dev == named.st_dev && ours.st_ino == named.st_ino)
         return;
     index_fd_ = new_file(now, name);
-    if (!index_fd_)
+    if (index_fd_)  // without it a reader may only be less patient
+        (void)static_cast<bool>(hold_log_index(index_fd_.get()));
+    else
         now.complaints.complain("index " + path_, SysError{"open", log_index_path(path_), errno}.message());
 }
 

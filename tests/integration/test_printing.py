@@ -8,7 +8,7 @@ import unicodedata
 from harness import Client, ProcdTest
 
 VERBS = ('spawn create start run session list status pid name set alive exitcode wait terminate kill interrupt signal '
-         'events close current shutdown info').split()
+         'logs events close current shutdown info').split()
 
 
 class Printing(ProcdTest):

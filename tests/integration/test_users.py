@@ -199,6 +199,23 @@ s.sendall(b'{{"id":1,"method":"spawn","params":{{"command":["/bin/true"],"user":
         self.assertCode(self.ctl_as(NOBODY, 'terminate', '--wait', identity), 0)
         self.assertFalse(lives(pid))
 
+    def test_logs_are_their_users(self):
+        identity = self.spawned_as(NOBODY, '--', 'sh', '-c', 'echo mine')
+        log = self.procd.await_state(identity)['log']
+        self.assertEqual(self.ctl_as(NOBODY, 'logs', identity).out, 'mine\n')
+        self.assertEqual(self.ok('logs', identity).out, 'mine\n')
+        outcome = self.ctl_as(OTHER, 'logs', '--json', identity)
+        self.assertEqual((outcome.code, outcome.kind), (1, 'no_such_process'))
+        # Another user's file in its place is not shown, by whatever name it is there.
+        with open(self.path('secret'), 'w') as f:
+            f.write('secret\n')
+        os.unlink(log)
+        os.link(self.path('secret'), log)
+        outcome = self.ctl_as(NOBODY, 'logs', identity)
+        self.assertCode(outcome, 1)
+        self.assertEqual((outcome.out, outcome.err), (
+            '', f"procctl: read (it is another user's) {log}: Operation not permitted\n"))
+
 
 HOLD = '''
 import socket, sys, time

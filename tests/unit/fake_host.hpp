@@ -96,6 +96,13 @@ class FakeHost final : public Host {
         sent.push_back({connection, line, nullptr});
         return true;
     }
+    bool read_log(LogId log, core::ConnectionId connection, LogRequest request) override {
+        if (out_of_threads) return false;
+        logs[log] = {connection, std::move(request), false};
+        return true;
+    }
+    void log_completed(LogId log) override { logs.at(log).completed = true; }
+    void forget_log(LogId log) override { logs.erase(log); }
     void resume(core::ConnectionId connection) override { resumed.push_back(connection); }
     void perform(core::Actions actions) override {
         if (!actions.empty()) order.push_back("perform");
@@ -117,6 +124,12 @@ class FakeHost final : public Host {
         core::ResourcePtr descriptor;
     };
 
+    struct LogReading {
+        core::ConnectionId connection;
+        LogRequest request;
+        bool completed;
+    };
+
     core::Now clock{core::Mono(std::chrono::seconds(1000)), core::Wall(std::chrono::seconds(1'700'000'000))};
     Self me{"1.2.3", 77, 1000, "boot", "nothing keeps anything here"};
     std::map<core::ConnectionId, core::ProcessId> inside;
@@ -126,8 +139,10 @@ class FakeHost final : public Host {
     std::set<core::ConnectionId> gone, strange, slow, in_launch;
     bool out_of_descriptors = false;  // nothing can be looked up
     bool no_pidfd_to_be_had = false;
+    bool out_of_threads = false;
 
     std::vector<Sent> sent;
+    std::map<LogId, LogReading> logs;
     core::Actions performed;
     std::vector<std::string> order, logged;
     std::vector<core::ProcessId> refreshed;
@@ -212,7 +227,12 @@ struct Desk {
     }
     core::ProcessId newest() { return api.core().processes().rbegin()->first; }
     void runs(core::ProcessId id) {
-        api.happened(core::LaunchSucceeded{id, 4000 + id, "/log/" + std::to_string(id), {}});
+        const auto& spec = api.core().find(id)->spec;
+        const bool logs = std::holds_alternative<core::ToLog>(spec->stdio[1]) ||
+                          std::holds_alternative<core::ToLog>(spec->stdio[2]);
+        std::optional<std::string> log;
+        if (logs) log = "/log/" + std::to_string(id);
+        api.happened(core::LaunchSucceeded{id, 4000 + id, log, {}});
     }
     void ends(core::ProcessId id, int code = 0) {
         api.happened(core::MainExited{id, {core::How::exited, code, 0, false}});

@@ -15,7 +15,7 @@ Json good_params(const std::string& method) {
     if (method == "rename") return {{"process", 1}, {"name", "new"}};
     if (method == "session.end") return {{"session", "s1"}};
     if (method == "signal") return {{"processes", {1}}, {"signal", 15}};
-    for (const char* one : {"start", "status", "set", "sentinel"})
+    for (const char* one : {"start", "status", "set", "sentinel", "logs"})
         if (method == one) return {{"process", 1}};
     for (const char* many : {"wait", "terminate", "kill", "interrupt", "close"})
         if (method == many) return {{"processes", {1}}};

@@ -8,23 +8,15 @@
 using namespace procd::proto;
 
 TEST_CASE("every kind of error has a word, and the code that JSON-RPC has for it") {
-    const std::map<std::string, int> expected{{"parse_error", -32700},
-                                              {"invalid_request", -32600},
-                                              {"too_large", -32600},
-                                              {"no_such_method", -32601},
-                                              {"bad_request", -32602},
-                                              {"no_such_process", 1},
-                                              {"ambiguous", 1},
-                                              {"name_in_use", 1},
-                                              {"already_started", 1},
-                                              {"not_started", 1},
-                                              {"still_running", 1},
-                                              {"daemonic_no_children", 1},
-                                              {"owner_gone", 1},
-                                              {"exec_failed", 1},
-                                              {"not_permitted", 1},
-                                              {"deadlock", 1},
-                                              {"limit", 1},
+    const std::map<std::string, int> expected{{"parse_error", -32700}, {"invalid_request", -32600},
+                                              {"too_large", -32600},   {"no_such_method", -32601},
+                                              {"bad_request", -32602}, {"no_such_process", 1},
+                                              {"ambiguous", 1},        {"name_in_use", 1},
+                                              {"already_started", 1},  {"not_started", 1},
+                                              {"still_running", 1},    {"daemonic_no_children", 1},
+                                              {"owner_gone", 1},       {"exec_failed", 1},
+                                              {"not_permitted", 1},    {"deadlock", 1},
+                                              {"no_log", 1},           {"limit", 1},
                                               {"shutting_down", 1}};
     for (const auto& [word, code] : expected) {
         ErrorKind kind{};

@@ -26,6 +26,8 @@ int run_verb(Context& context) {
             return commands::kill(context);
         case Verb::list:
             return commands::list(context);
+        case Verb::logs:
+            return commands::logs(context);
         case Verb::name:
             return commands::name(context);
         case Verb::pid:

@@ -21,6 +21,7 @@ int info(Context& context);
 int interrupt(Context& context);
 int kill(Context& context);
 int list(Context& context);
+int logs(Context& context);
 int name(Context& context);
 int pid(Context& context);
 int run(Context& context);

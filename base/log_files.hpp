@@ -1,0 +1,97 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include "base/log_index.hpp"
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+
+namespace procd {
+
+// For people, about a log that was read.
+constexpr const char* k_log_interrupted =
+    "procd was ended while it cut this log: some of it may be missing, or be there twice";
+constexpr const char* k_log_removed = "the log was removed, or is another file by now";
+
+// The files of one log, open for reading: they and their index are taken together under the index's sequence
+// lock, so that what is read is right while procd cuts the log. Every place is an offset in the stream.
+//
+// Nothing that is found by name is trusted: no symbolic link is followed in the last part of a path, what is
+// no regular file is refused, and so is another user's where `owner` says whose it must be.
+class LogFiles {
+  public:
+    // Errors: ENOENT and EACCES as open(2) has them, ELOOP for a symbolic link, EINVAL for what is no regular
+    // file, EPERM where it is another user's.
+    static Result<LogFiles> open(const std::string& path, std::optional<uid_t> owner = std::nullopt);
+
+    // What is kept of the stream.
+    struct Extent {
+        std::uint64_t first = 0, end = 0;
+    };
+    Result<Extent> extent();
+
+    struct Bytes {
+        std::uint64_t begin = 0;  // of the first one
+        std::size_t size = 0;
+    };
+    // Bytes from `offset` on, not always as many as there are. They begin later where those at `offset` are
+    // gone, and earlier where the writer has truncated its log. Size 0: no more for now.
+    Result<Bytes> read(std::uint64_t offset, std::span<char> buffer);
+
+    int fd() const { return file_.get(); }
+    const std::string& path() const { return path_; }
+    dev_t device() const { return device_; }
+    ino_t inode() const { return inode_; }
+    // Whether its path still leads to this file.
+    bool in_place() const;
+    // procd was ended while it cut this log, and the cut was never finished: some bytes may be missing, or be
+    // there twice.
+    bool interrupted() const { return interrupted_; }
+
+  private:
+    // A cut takes milliseconds. One that is not finished by then, and whose index nobody holds, was given up
+    // by a procd that has died.
+    static constexpr auto k_patience = std::chrono::seconds(1);
+    // An index that does not come to rest for so long is not procd's work.
+    static constexpr auto k_most_patience = std::chrono::seconds(30);
+    static constexpr auto k_pause = std::chrono::milliseconds(1);
+    static constexpr std::size_t k_most_pieces = 100;
+
+    struct Piece {
+        std::size_t number;
+        std::uint64_t begin, end;
+    };
+
+    LogFiles(std::string path, std::optional<uid_t> owner) : path_(std::move(path)), owner_(owner) {}
+    Result<UniqueFd> open_file(const std::string& name) const;
+    Result<std::optional<LogIndex>> look_at_index();
+    Result<LogIndex> index_at_rest();
+    bool lay_out_pieces();
+    Result<Bytes> read_piece(std::uint64_t offset, std::span<char> buffer);
+    Result<Bytes> read_file(std::uint64_t offset, std::span<char> buffer);
+    Result<std::uint64_t> end_of_file() const;
+    // look() with the files as the index says, again until nothing was changed meanwhile.
+    template <class Value, class Look>
+    Result<Value> settled(Look look);
+
+    std::string path_, name_;  // name_: the last part of it
+    std::optional<uid_t> owner_;
+    UniqueFd directory_, file_, index_file_;
+    dev_t device_ = 0;
+    ino_t inode_ = 0;
+    LogIndex index_;             // the one that the following go by
+    std::vector<Piece> pieces_;  // the newest first
+    bool laid_out_ = false;
+    UniqueFd piece_file_;
+    std::size_t piece_open_ = 0;                // its number; 0: none
+    std::optional<std::uint64_t> not_awaited_;  // the sequence of a cut that is known to be interrupted
+    bool interrupted_ = false;
+};
+
+}  // namespace procd

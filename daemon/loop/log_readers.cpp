@@ -1,0 +1,82 @@
+#include "daemon/loop/log_readers.hpp"
+
+#include <utility>
+
+#include <asio/post.hpp>
+
+#include "base/log_files.hpp"
+
+namespace procd::loop {
+
+LogReaders::LogReaders(asio::io_context& io, HasRoom has_room, api::Api& api)
+    : io_(io), has_room_(std::move(has_room)), api_(api) {}
+
+LogReaders::~LogReaders() {
+    *alive_ = false;
+}
+
+bool LogReaders::read(api::LogId log, core::ConnectionId connection, const api::LogRequest& request,
+                      std::optional<uid_t> owner) {
+    using Stream = sys::LogStream;
+    Stream::Handlers handlers;
+    handlers.on_chunk = [this, alive = alive_, log](Stream::Chunk chunk) {
+        asio::post(io_, [this, alive, log, chunk = std::move(chunk)]() mutable {
+            if (*alive) arrived(log, std::move(chunk));
+        });
+    };
+    handlers.on_end = [this, alive = alive_, log](const Stream::End& end) {
+        asio::post(io_, [this, alive, log, end] {
+            if (*alive) ended(log, end);
+        });
+    };
+    auto stream = Stream::start({request.path, owner, request.lines, request.follow, request.locate},
+                                std::move(handlers));
+    if (!stream) return false;
+    readers_.emplace(log, Reader{connection, std::move(stream), std::nullopt});
+    return true;
+}
+
+void LogReaders::complete(api::LogId log) {
+    if (const auto found = readers_.find(log); found != readers_.end()) found->second.stream->complete();
+}
+
+void LogReaders::forget(api::LogId log) {
+    readers_.erase(log);
+}
+
+void LogReaders::arrived(api::LogId log, sys::LogStream::Chunk chunk) {
+    const auto found = readers_.find(log);
+    if (found == readers_.end()) return;
+    found->second.waiting = std::move(chunk);
+    if (has_room_(found->second.connection)) pass_on(log, found->second);
+}
+
+void LogReaders::pass_on(api::LogId log, Reader& reader) {
+    sys::LogStream::Chunk chunk = *std::exchange(reader.waiting, std::nullopt);
+    reader.stream->take_more();  // it reads while this one goes out
+    api_.log_chunk(log, {std::move(chunk.bytes), chunk.dropped, chunk.truncated});
+}
+
+void LogReaders::go_on(core::ConnectionId connection) {
+    for (auto& [log, reader] : readers_) {
+        if (reader.connection != connection || !reader.waiting) continue;
+        if (!has_room_(connection)) return;
+        pass_on(log, reader);
+    }
+}
+
+void LogReaders::ended(api::LogId log, const sys::LogStream::End& end) {
+    if (readers_.erase(log) == 0) return;
+    api::LogReport report;
+    if (end.error) {
+        report.problem = end.error->message();
+        report.error = end.error->error;
+    }
+    if (end.interrupted) report.remarks.emplace_back(k_log_interrupted);
+    if (end.removed) report.remarks.emplace_back(k_log_removed);
+    report.device = end.device;
+    report.inode = end.inode;
+    api_.log_end(log, report);
+}
+
+}  // namespace procd::loop

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+
+#include "base/result.hpp"
+
+namespace procd::sys {
+
+// One log being read, on a thread of its own: a file may be where reading takes long or for ever (a dead
+// NFS), and that must hold nobody else. Whoever reads takes a chunk when there is room for it: there is never
+// more than one under way.
+class LogStream {
+  public:
+    struct Plan {
+        std::string path;
+        std::optional<uid_t> owner;  // whose it must be
+        std::optional<std::uint64_t> lines;
+        bool follow = false;
+        bool locate = false;  // only find out which file it is
+    };
+    struct Chunk {
+        std::string bytes;
+        std::uint64_t dropped = 0;
+        bool truncated = false;
+    };
+    struct End {
+        std::optional<SysError> error;
+        bool interrupted = false, removed = false;
+        dev_t device = 0;
+        ino_t inode = 0;
+    };
+    // Called on the thread, under a lock that the destructor takes: must not wait for anything. on_end: once,
+    // the last.
+    struct Handlers {
+        std::function<void(Chunk)> on_chunk;
+        std::function<void(End)> on_end;
+    };
+
+    // Null: no thread or no descriptor is to be had.
+    static std::unique_ptr<LogStream> start(Plan plan, Handlers handlers);
+    // No handler is called any more. The thread and what it holds go as soon as it is out of its system call.
+    ~LogStream();
+    LogStream(const LogStream&) = delete;
+    LogStream& operator=(const LogStream&) = delete;
+
+    // The chunk was taken: the next one may come.
+    void take_more();
+    // Nobody writes any more: what is there now is all.
+    void complete();
+
+  private:
+    struct State;
+    explicit LogStream(std::shared_ptr<State> state) : state_(std::move(state)) {}
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace procd::sys

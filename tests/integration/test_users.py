@@ -359,7 +359,7 @@ class Retention(ProcdTest):
             self.assertEqual([p['id'] for p in self.procd.list()], own, 'all of an owner that lives')
         # Its owner is gone: now they count among the newest of all.
         wait_until(lambda: [p['id'] for p in self.procd.list()] == own[-3:])
-        self.assertEqual([os.path.exists(log) for log in logs], [False, False, True, True, True])
+        wait_until(lambda: [os.path.exists(log) for log in logs] == [False, False, True, True, True])
         self.assertCode(self.ctl('status', own[0]), 4)
 
     def test_one_that_is_waited_for_is_kept(self):

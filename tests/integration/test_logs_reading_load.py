@@ -4,7 +4,7 @@ import hashlib
 import os
 import subprocess
 
-from harness import ProcdTest, alone, time_limit
+from harness import ProcdTest, alone, time_limit, wait_until
 
 FIRST = 10_000_000  # so that all have eight digits
 LINES = 500_000 if os.environ.get('PROCD_TEST_SANITIZED') else 10_000_000
@@ -29,12 +29,18 @@ class Torrent(ProcdTest):
             number += 1
         return [f'{log}.{i}' for i in range(number - 1, 0, -1)] + [log]
 
-    def assertWhole(self, log):
-        pieces = self.pieces(log)
-        self.assertGreater(len(pieces), 24)  # dozens of cuts
-        script = f'cat "$@" | cmp - <(seq {FIRST} {LAST})'
-        compared = subprocess.run(['bash', '-c', script, 'bash', *pieces], capture_output=True, text=True)
-        self.assertEqual((compared.returncode, compared.stdout), (0, ''), compared)
+    def assertWhole(self, identity):
+        """All that was written is there: for procctl at any time, and in the files once the last cut is over."""
+        script = f'procctl logs {identity} | cmp - <(seq {FIRST} {LAST}); echo ${{PIPESTATUS[*]}}'
+        self.assertEqual(self.procd.sh(script, timeout=120).out, '0 0\n')
+        log = self.procd.status(identity)['log']
+        compare = f'cat "$@" | cmp - <(seq {FIRST} {LAST})'
+
+        def whole():
+            compared = subprocess.run(['bash', '-c', compare, 'bash', *self.pieces(log)], capture_output=True)
+            return compared.returncode == 0
+        wait_until(whole)
+        self.assertGreater(len(self.pieces(log)), 24)  # dozens of cuts
 
     @alone
     @time_limit(300)
@@ -45,7 +51,7 @@ class Torrent(ProcdTest):
         begin()
         out, err = follower.communicate(timeout=280)
         self.assertEqual((out, err), (b'0 0\n', b''))
-        self.assertWhole(self.procd.status(identity)['log'])
+        self.assertWhole(identity)
 
     @alone
     @time_limit(300)
@@ -64,7 +70,7 @@ class Torrent(ProcdTest):
         self.assertEqual(c.result(number), {})
         wanted = subprocess.run(['seq', str(FIRST), str(LAST)], capture_output=True).stdout
         self.assertEqual((size, seen.hexdigest()), (len(wanted), hashlib.sha256(wanted).hexdigest()))
-        self.assertWhole(self.procd.status(identity)['log'])
+        self.assertWhole(identity)
 
     @alone
     @time_limit(300)

@@ -55,14 +55,15 @@ class Readme(ProcdTest):
 
     def test_one_background_process(self):
         steps = re.split(r'^\$ ', block_with('procctl spawn --name foo --daemon'), flags=re.M)[1:]
-        self.assertEqual(len(steps), 4)
+        self.assertEqual(len(steps), 5)
         for step in steps:
             command, _, expected = step.rstrip('\n').partition('\n')
             outcome = self.procd.sh(command + ' 2>&1')
             pattern = re.escape(expected)
             for variable, what in VARIABLE:
                 pattern = re.sub(variable, what, pattern)
-            self.assertRegex(outcome.out, rf'\A{pattern}\n\Z')
+            newline = '\n' if expected else ''
+            self.assertRegex(outcome.out, rf'\A{pattern}{newline}\Z')
 
     def test_a_script_whose_processes_cannot_outlive_it(self):
         self.executable(os.path.join(self.procd.bin_dir, 'postgres'), 'exec sleep 1000\n')

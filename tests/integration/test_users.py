@@ -229,6 +229,20 @@ time.sleep(1000)
 '''
 
 
+# Requests take effect in order: once the second is answered, the first is pending.
+WAIT = '''
+import json, socket, sys
+procd = socket.socket(socket.AF_UNIX)
+procd.connect(sys.argv[1])
+answers = procd.makefile()
+procd.sendall(b'{"id": 1, "method": "wait", "params": {"processes": [%s]}}\\n' % sys.argv[2].encode())
+procd.sendall(b'{"id": 2, "method": "hello"}\\n')
+assert json.loads(answers.readline())['id'] == 2
+print('waiting', flush=True)
+print(json.loads(answers.readline())['result']['processes'][0]['exitcode'], flush=True)
+'''
+
+
 @as_root
 class Limits(UsersTest):
     """What one user may have. Others, and root, are not touched by it."""
@@ -263,13 +277,14 @@ class Limits(UsersTest):
     def test_waits(self):
         identity = self.spawned_as(NOBODY, '--', 'sleep', '1000')
         waiter = self.procd.popen('setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups', '--',
-                                  self.path('bin', 'procctl'), 'wait', identity)
-        wait_until(lambda: self.refused('wait', '--timeout', '0.05', identity))
+                                  PYTHON, '-I', '-c', WAIT, self.procd.socket, identity)
+        self.assertEqual(self.line(waiter.stdout), 'waiting')
+        self.assertTrue(self.refused('wait', '--timeout', '0.05', identity))
         for _ in range(2):
             self.procd.popen_ctl('wait', identity)
         self.assertCode(self.ctl('wait', '--timeout', '0.1', identity), 124)
         self.assertCode(self.ctl_as(NOBODY, 'kill', identity), 0)
-        self.assertEqual(waiter.wait(20), 137)
+        self.assertEqual(self.line(waiter.stdout), '-9')
 
 
 # Runs a program under a seccomp filter that allows everything.

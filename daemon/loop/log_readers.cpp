@@ -2,9 +2,8 @@
 
 #include <utility>
 
-#include <asio/post.hpp>
-
 #include "base/log_files.hpp"
+#include "daemon/loop/guard.hpp"
 
 namespace procd::loop {
 
@@ -20,12 +19,12 @@ bool LogReaders::read(api::LogId log, core::ConnectionId connection, const api::
     using Stream = sys::LogStream;
     Stream::Handlers handlers;
     handlers.on_chunk = [this, alive = alive_, log](Stream::Chunk chunk) {
-        asio::post(io_, [this, alive, log, chunk = std::move(chunk)]() mutable {
+        later(io_, [this, alive, log, chunk = std::move(chunk)]() mutable {
             if (*alive) arrived(log, std::move(chunk));
         });
     };
     handlers.on_end = [this, alive = alive_, log](const Stream::End& end) {
-        asio::post(io_, [this, alive, log, end] {
+        later(io_, [this, alive, log, end] {
             if (*alive) ended(log, end);
         });
     };

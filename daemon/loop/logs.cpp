@@ -2,8 +2,7 @@
 
 #include <utility>
 
-#include <asio/post.hpp>
-
+#include "daemon/loop/guard.hpp"
 #include "daemon/loop/log.hpp"
 #include "daemon/sys/journal.hpp"
 
@@ -11,7 +10,7 @@ namespace procd::loop {
 namespace {
 
 sys::LogComplaints::Say say_on(asio::io_context& io) {
-    return [&io](std::string text) { asio::post(io, [text = std::move(text)] { log_warning(text); }); };
+    return [&io](std::string text) { later(io, [text = std::move(text)] { log_warning(text); }); };
 }
 
 }  // namespace
@@ -62,7 +61,7 @@ Result<ChildLog> Logs::make(const core::Launch& action, sys::LogKind kind) {
 
 void Logs::drain(const ChildLog& log, std::function<void()> drained) {
     pump_.drain(log.pumped, [this, alive = alive_, drained = std::move(drained)] {
-        asio::post(io_, [alive, drained] {
+        later(io_, [alive, drained] {
             if (*alive) drained();
         });
     });

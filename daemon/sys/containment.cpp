@@ -8,6 +8,7 @@
 #include "daemon/sys/cgroup_containment.hpp"
 #include "daemon/sys/cgroupfs.hpp"
 #include "daemon/sys/subreaper_containment.hpp"
+#include "daemon/sys/user_scope.hpp"
 
 namespace procd::sys {
 namespace {
@@ -40,6 +41,9 @@ Result<std::unique_ptr<Containment>> make_containment(const std::string& kind,
     if (kind == "subreaper") return make_subreaper_containment(config, "");
 
     auto containment = make_cgroup_containment(config);
+    // Where procd is it may not make groups; the user's systemd may have a place where it may.
+    if (!containment && config.cgroup_mount_override.empty() && ::geteuid() != 0 && enter_user_scope())
+        containment = make_cgroup_containment(config);
     if (containment || kind == "cgroup") return containment;
     return make_subreaper_containment(config, containment.error().message());
 }

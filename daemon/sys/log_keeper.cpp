@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <new>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -27,6 +28,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds k_grid{50};
 // Watches of finished logs are given back together: each one given back wakes the thread.
 constexpr std::size_t k_stale_watches = 128;
+constexpr std::chrono::milliseconds k_without_memory{100};  // before a turn that found none is tried again
 
 Clock::time_point on_grid(Clock::time_point at) {
     const auto since = at.time_since_epoch();
@@ -61,8 +63,9 @@ struct LogKeeper::State {
     }
 
     const LogDirectory& directory;
-    LogCutter cutter;          // the thread's
-    LogComplaints complaints;  // the thread's
+    LogCutter cutter;           // the thread's
+    LogComplaints complaints;   // the thread's
+    std::deque<Command> asked;  // the thread's: taken, and not carried out yet
     UniqueFd wake_up, inotify;
     std::thread thread;
 
@@ -86,6 +89,7 @@ struct LogKeeper::State {
     bool read_events(Clock::time_point now);  // whether there were any
     // These do not.
     void run();
+    bool turn();  // false: it was the last
     void sleep();
     void carry_out(const Command& command);
     void look(const std::shared_ptr<Entry>& entry);
@@ -227,27 +231,36 @@ void LogKeeper::State::sleep() {
 
 void LogKeeper::State::run() {
     ::pthread_setname_np(::pthread_self(), "log-keeper");
-    for (;;) {
-        sleep();
-        std::deque<Command> asked;
-        std::vector<std::shared_ptr<Entry>> due;
-        std::vector<int> unneeded;
-        bool last = false;
-        {
-            const std::lock_guard guard(lock);
-            const auto now = Clock::now();
-            read_events(now);
-            asked.swap(commands);
-            unneeded.swap(stale);
-            last = stopping;
-            for (const auto& entry : active)
-                if (entry->due <= now) due.push_back(entry);
+    for (bool more = true; more;) {
+        try {
+            more = turn();
+        } catch (const std::bad_alloc&) {
+            // What was asked for is still there, and so is what is due.
+            std::this_thread::sleep_for(k_without_memory);
         }
-        for (const int watch : unneeded) ::inotify_rm_watch(inotify.get(), watch);
-        for (const Command& command : asked) carry_out(command);
-        if (last) return;
-        for (const auto& entry : due) look(entry);
     }
+}
+
+bool LogKeeper::State::turn() {
+    if (asked.empty()) sleep();
+    std::vector<std::shared_ptr<Entry>> due;
+    std::vector<int> unneeded;
+    bool last = false;
+    {
+        const std::lock_guard guard(lock);
+        const auto now = Clock::now();
+        read_events(now);
+        if (asked.empty()) asked.swap(commands);
+        unneeded.swap(stale);
+        last = stopping && commands.empty();
+        for (const auto& entry : active)
+            if (entry->due <= now) due.push_back(entry);
+    }
+    for (const int watch : unneeded) ::inotify_rm_watch(inotify.get(), watch);
+    for (; !asked.empty(); asked.pop_front()) carry_out(asked.front());
+    if (last) return false;
+    for (const auto& entry : due) look(entry);
+    return true;
 }
 
 void LogKeeper::State::carry_out(const Command& command) {

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <deque>
 #include <fcntl.h>
 #include <map>
 #include <mutex>
+#include <new>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -22,6 +24,8 @@ namespace {
 constexpr std::size_t k_step = 64 * 1024;  // what a pipe holds: each in turn
 constexpr int k_events = 64;
 constexpr std::uint64_t k_wake_up = 0;  // in epoll_data; tickets begin at 1
+
+constexpr std::chrono::milliseconds k_without_memory{100};  // before a turn that found none is tried again
 
 enum class Step { more, empty, end };
 
@@ -58,6 +62,7 @@ struct LogPump::State {
     std::vector<char> buffer;
     UniqueFd poll, wake_up;
     std::map<Ticket, std::shared_ptr<Pipe>> pipes;  // the thread's
+    std::deque<Command> asked;                      // the thread's: taken, and not carried out yet
     std::thread thread;
 
     std::mutex lock;  // of all below
@@ -72,7 +77,9 @@ struct LogPump::State {
         ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, fd, &event);
     }
     void ask(Command command);
+    void ring() const;
     void run();
+    bool turn();  // false: it was the last
     void carry_out(Command& command);
     Step copy(Pipe& pipe);
     void drain(Pipe& pipe);
@@ -113,6 +120,10 @@ void LogPump::finish(Ticket ticket) {
 void LogPump::State::ask(Command command) {
     const std::lock_guard guard(lock);
     commands.push_back(std::move(command));
+    ring();
+}
+
+void LogPump::State::ring() const {
     const std::uint64_t one = 1;
     (void)static_cast<bool>(::write(wake_up.get(), &one, sizeof one) == sizeof one);
 }
@@ -121,29 +132,38 @@ void LogPump::State::ask(Command command) {
 
 void LogPump::State::run() {
     ::pthread_setname_np(::pthread_self(), "log-pump");
-    std::array<epoll_event, k_events> events;
-    for (;;) {
-        const int count = ::epoll_wait(poll.get(), events.data(), k_events, -1);
-        for (int i = 0; i < count; ++i) {
-            const auto& event = events[static_cast<std::size_t>(i)];
-            std::uint64_t rung = 0;
-            if (event.data.u64 == k_wake_up)
-                (void)static_cast<bool>(::read(wake_up.get(), &rung, sizeof rung) == sizeof rung);
-            else if (const auto found = pipes.find(event.data.u64); found != pipes.end())
-                copy(*found->second);
+    for (bool more = true; more;) {
+        try {
+            more = turn();
+        } catch (const std::bad_alloc&) {
+            std::this_thread::sleep_for(k_without_memory);  // what was asked for is still there
         }
-        std::deque<Command> asked;
-        bool last = false;
-        {
-            const std::lock_guard guard(lock);
-            asked.swap(commands);
-            last = stopping;
-        }
-        for (Command& command : asked) carry_out(command);
-        if (!last) continue;
-        for (const auto& [ticket, pipe] : pipes) drain(*pipe);
-        return;
     }
+}
+
+bool LogPump::State::turn() {
+    std::array<epoll_event, k_events> events;
+    const int count = ::epoll_wait(poll.get(), events.data(), k_events, asked.empty() ? -1 : 0);
+    for (int i = 0; i < count; ++i) {
+        const auto& event = events[static_cast<std::size_t>(i)];
+        std::uint64_t rung = 0;
+        if (event.data.u64 == k_wake_up)
+            (void)static_cast<bool>(::read(wake_up.get(), &rung, sizeof rung) == sizeof rung);
+        else if (const auto found = pipes.find(event.data.u64); found != pipes.end())
+            copy(*found->second);
+    }
+    bool last = false;
+    {
+        const std::lock_guard guard(lock);
+        if (asked.empty()) asked.swap(commands);
+        last = stopping && commands.empty();
+        // Those that came while the others could not be carried out are next.
+        if (!commands.empty()) ring();
+    }
+    for (; !asked.empty(); asked.pop_front()) carry_out(asked.front());
+    if (!last) return true;
+    for (const auto& [ticket, pipe] : pipes) drain(*pipe);
+    return false;
 }
 
 void LogPump::State::carry_out(Command& command) {

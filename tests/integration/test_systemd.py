@@ -111,6 +111,19 @@ class User(BoxTest):
     user = 'alice'
 
     @time_limit(120)
+    def test_started_by_hand_it_asks_for_a_scope(self):
+        # In a service of the system's, which its user may not write to, as little as a session.
+        uid = self.ok('id', '-u', 'alice').out.strip()
+        self.ok('systemd-run', '--uid=alice', '--unit=by-hand', f'--setenv=XDG_RUNTIME_DIR=/run/user/{uid}',
+                '--setenv=HOME=/home/alice', '--property=Type=notify', '/usr/local/sbin/procd', '--containment', 'auto')
+        self.assertTrue(self.ok_as_user('procctl', '--json', 'info').json['containment'].startswith('cgroup'))
+        pid = int(self.ok_as_user('procctl', 'run', 'sh', '-c', 'echo $PPID').out)
+        group = self.ok('cat', f'/proc/{pid}/cgroup').out.split('0::')[1].strip()
+        self.assertTrue(group.endswith(f'/procd-{pid}.scope'), group)
+        self.ok_as_user('procctl', 'shutdown', '--now')
+        wait_until(lambda: self.box.run('test', '-e', f'/sys/fs/cgroup{group}').code != 0)
+
+    @time_limit(120)
     def test_a_user_has_one_too(self):
         self.ok_as_user('systemctl', '--user', 'enable', '--now', 'procd.socket')
         information = self.ok_as_user('procctl', 'info').out

@@ -64,7 +64,7 @@ class System(BoxTest):
     @time_limit(120)
     def test_a_stop_leaves_nothing(self):
         self.use()
-        self.drop_in('ExecStart=\nExecStart=/usr/local/sbin/procd --drain 0 --grace 1')
+        self.drop_in('ExecStart=\nExecStart=/usr/local/bin/procd --drain 0 --grace 1')
         self.ok('systemctl', 'start', 'procd')
         hidden = self.hidden()
         group = self.ok('cat', f'/proc/{hidden}/cgroup').out.split('0::')[1].strip()
@@ -115,7 +115,7 @@ class User(BoxTest):
         # In a service of the system's, which its user may not write to, as little as a session.
         uid = self.ok('id', '-u', 'alice').out.strip()
         self.ok('systemd-run', '--uid=alice', '--unit=by-hand', f'--setenv=XDG_RUNTIME_DIR=/run/user/{uid}',
-                '--setenv=HOME=/home/alice', '--property=Type=notify', '/usr/local/sbin/procd', '--containment', 'auto')
+                '--setenv=HOME=/home/alice', '--property=Type=notify', '/usr/local/bin/procd', '--containment', 'auto')
         self.assertTrue(self.ok_as_user('procctl', '--json', 'info').json['containment'].startswith('cgroup'))
         pid = int(self.ok_as_user('procctl', 'run', 'sh', '-c', 'echo $PPID').out)
         group = self.ok('cat', f'/proc/{pid}/cgroup').out.split('0::')[1].strip()

@@ -191,6 +191,8 @@ void Relay::finish() {
     pair_.slave.reset();
     typed_.clear();
     rest_ = k_rest_bytes;
+    // Whoever reads the output may never go on: ^C is a signal again, and ends the waiting.
+    if (!out_.is_terminal()) pause();
 }
 
 }  // namespace procctl

@@ -7,6 +7,16 @@
 #include "daemon/api/dispatch.hpp"
 
 namespace procd::api {
+namespace {
+
+void reply(Host& host, const Call& call, const RawAnswer& answer) {
+    if (const auto* result = std::get_if<proto::OrderedJson>(&answer))
+        host.send(call.peer.connection, proto::result_line(*call.id, *result), call.reply_descriptor);
+    else if (const auto* error = std::get_if<proto::WireError>(&answer))
+        host.send(call.peer.connection, proto::error_line(*call.id, *error));
+}
+
+}  // namespace
 
 std::optional<core::Refusal> Call::identify() {
     core::Caller caller;
@@ -55,19 +65,27 @@ bool Api::handle(const Peer& peer, const std::string& line, const std::vector<co
         return false;
     }
     Call call(*this, core_, host_, peer, descriptors, std::move(request.id));
-    const RawAnswer answer = dispatch(call, request.method, request.params);
+    // What was decided is done, even where there is no memory to tell of it.
+    const auto perform_all_the_same = [&] { host_.perform(std::exchange(call.actions, {})); };
+    RawAnswer answer;
+    try {
+        answer = dispatch(call, request.method, request.params);
+    } catch (...) {
+        perform_all_the_same();
+        throw;
+    }
     // A watch that came to nothing.
     for (const std::uint64_t watch : call.watched) {
         const core::OwnerKey key{core::OwnerKind::pid, watch};
         if (!core_.has_unfinished(key)) host_.rest_watch(watch, core_.owned_by(key) == nullptr);
     }
-    if (call.id) {
-        if (const auto* result = std::get_if<proto::OrderedJson>(&answer))
-            host_.send(peer.connection, proto::result_line(*call.id, *result), call.reply_descriptor);
-        else if (const auto* error = std::get_if<proto::WireError>(&answer))
-            host_.send(peer.connection, proto::error_line(*call.id, *error));
+    try {
+        if (call.id) reply(host_, call, answer);
+        if (call.after_reply) call.after_reply();
+    } catch (...) {
+        perform_all_the_same();
+        throw;
     }
-    if (call.after_reply) call.after_reply();
     host_.perform(std::move(call.actions));
     return true;
 }

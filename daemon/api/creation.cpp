@@ -143,6 +143,7 @@ std::optional<proto::WireError> fill_identity(Call& call, const proto::CreatePar
                       "params.user: is for root, at a procd that runs as root");
     auto user = call.host.user(*params.user);
     if (!user) return bad("params.user: there is no user " + *params.user);
+    user->no_new_privs = spec.identity.no_new_privs;  // what the caller may not gain, nobody does for it
     spec.identity = std::move(*user);
     return std::nullopt;
 }

@@ -233,6 +233,9 @@ void Supervisor::remove(ProcessId id, Actions& actions) {
         closed_.emplace(id, std::move(process));
     processes_.erase(id);
     drop_if_idle(owner, actions);
+    // What its leftovers made counted there, whoever owned it.
+    const auto own = owners_.find(OwnerKey{OwnerKind::process, static_cast<std::uint64_t>(id)});
+    if (own != owners_.end() && own->second.processes.empty()) owners_.erase(own);
 }
 
 // ---- looking ---------------------------------------------------------------------------------------------

@@ -64,7 +64,8 @@ void Acceptor::accept_some() {
 
 // A clear answer costs one descriptor for a moment. False: not even that is to be had.
 bool Acceptor::turn_one_away() {
-    if (!reserve_) return false;
+    // Once lost to somebody else, it is taken back when there is one again.
+    if (!reserve_ && !(reserve_ = sys::placeholder())) return false;
     reserve_.reset();
     {
         auto socket = sys::accept(listener_.fd());

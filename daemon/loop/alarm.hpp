@@ -30,7 +30,7 @@ class Alarm {
     // pause.
     void set(std::optional<core::Mono> at, std::function<void()> handler) {
         if (at == at_) return;
-        at_ = at;
+        at_.reset();
         const std::uint64_t mine = ++*generation_;
         if (!at) {
             timer_.cancel();
@@ -44,6 +44,7 @@ class Alarm {
                 if (guarded(handler) || *generation != mine) return;
                 guarded([&] { set(std::chrono::steady_clock::now() + k_pause, handler); });
             });
+        at_ = at;  // only now: where that threw nothing is set
     }
 
     // Like set(), but what is set already stays.

@@ -211,21 +211,35 @@ void Children::carry_out(const core::KillTree& action) {
 // Mains that end together are counted together: where counting is a sweep over all processes, one is for all.
 void Children::carry_out(const core::CountTree& action) {
     to_count_.push_back(action.id);
-    if (to_count_.size() > 1) return;
+    if (counting_) return;
     later(io_, [this, alive = alive_] {
         if (*alive) count_all();
     });
+    counting_ = true;
 }
 
 void Children::count_all() {
-    for (const core::ProcessId id : std::exchange(to_count_, {})) count(id);
+    counting_ = false;
+    for (const core::ProcessId id : std::exchange(to_count_, {}))
+        if (!guarded([this, id] { count(id); })) count_later(id);
+}
+
+void Children::count_later(core::ProcessId id) {
+    const auto found = children_.find(id);
+    if (found == children_.end()) return;
+    guarded([&] {
+        found->second->poll.set(std::chrono::steady_clock::now() + k_last_poll, [this, id] { count(id); });
+    });
 }
 
 void Children::count(core::ProcessId id) {
     const auto found = children_.find(id);
     if (found == children_.end() || found->second->pidfd || found->second->launching) return;
     const std::size_t rest = containment_.count_rest(id);
-    if (rest > 0) watch_tree(id);
+    if (rest > 0) {
+        found->second->drained = false;  // whoever is left may write again
+        watch_tree(id);
+    }
     if (rest == 0 && drain_pipes(id, *found->second)) return;
     tell_(core::TreeCounted{id, rest});
 }

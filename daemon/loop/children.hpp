@@ -61,6 +61,7 @@ class Children {
     void await_exit(core::ProcessId id);
     void count(core::ProcessId id);
     void count_all();
+    void count_later(core::ProcessId id);
     bool drain_pipes(core::ProcessId id, Child& child);
     void watch_tree(core::ProcessId id);
     core::ResourcePtr stream_of_owner(const core::OwnerKey& owner, int stream);
@@ -74,6 +75,7 @@ class Children {
     std::unordered_set<pid_t> mains_;
     std::unordered_set<core::ProcessId> launching_;
     std::vector<core::ProcessId> to_count_;
+    bool counting_ = false;  // it is posted
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     std::unique_ptr<sys::Spawner> spawner_;
 };

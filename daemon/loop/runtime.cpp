@@ -1,6 +1,7 @@
 #include "daemon/loop/runtime.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <limits>
@@ -22,6 +23,12 @@ constexpr auto k_farewell = std::chrono::seconds(1);  // for the last answers to
 constexpr auto k_again = std::chrono::milliseconds(100);  // after an action for which there was no memory
 constexpr int k_tries = 50;                               // then the others are worth more
 constexpr auto k_stray_pause = std::chrono::milliseconds(5);
+
+// A client's signal must not come twice; the ending's SIGTERM may.
+bool may_be_repeated(const core::Action& action) {
+    const auto* signal = std::get_if<core::SendSignal>(&action);
+    return !signal || signal->resume;
+}
 
 api::Self describe_self(const RuntimeConfig& config, const sys::Containment& containment) {
     return api::Self{config.version, sys::own_pid(), sys::own_uid(), sys::boot_id(),
@@ -104,19 +111,28 @@ void Runtime::perform(core::Actions actions) {
     if (std::exchange(performing_, true)) return;
     while (!actions_.empty()) {
         // It, and what was decided after it, is tried again: no memory for a moment leaves nothing undone.
-        if (!guarded([this] { carry_out(actions_.front()); }) && ++tries_ < k_tries) {
+        if (!guarded([this] { carry_out(actions_.front()); }) && may_be_repeated(actions_.front()) &&
+            ++tries_ < k_tries) {
             again_.set(now().mono + k_again, [this] { perform({}); });
             break;
         }
+        const auto* launch = tries_ == k_tries ? std::get_if<core::Launch>(&actions_.front()) : nullptr;
+        const auto given_up = launch ? std::optional(launch->id) : std::nullopt;
         tries_ = 0;
         actions_.pop_front();
+        if (given_up) api_.happened(core::LaunchFailed{*given_up, {"prepare", ENOMEM, false}});
     }
     performing_ = false;
     service_manager_.living(api_.core().active());
     if (api_.core().stopping()) service_manager_.stopping();
     deadline_.set(api_.core().next_deadline(), [this] { api_.happened(core::Tick{}); });
-    const std::vector<core::ConnectionId> waiting(half_closed_.begin(), half_closed_.end());
-    for (const core::ConnectionId id : waiting) close_if_done(id);
+    if (half_closed_.empty() || std::exchange(closing_, true)) return;
+    // Not from here: closing one performs what follows from it.
+    later(io_, [this] {
+        closing_ = false;
+        const std::vector<core::ConnectionId> waiting(half_closed_.begin(), half_closed_.end());
+        for (const core::ConnectionId id : waiting) close_if_done(id);
+    });
 }
 
 void Runtime::carry_out(const core::Action& action) {
@@ -143,7 +159,9 @@ void Runtime::carry_out(const core::Action& action) {
 void Runtime::leave() {
     if (std::exchange(leaving_, true)) return;
     acceptor_.reset();
-    end_strays(now().mono + k_farewell);
+    // First, so that procd leaves whatever becomes of the strays.
+    farewell_.set(now().mono + 2 * k_farewell, [this] { io_.stop(); });
+    guarded([this] { end_strays(now().mono + k_farewell); });
 }
 
 // Who was started by a stray is procd's own child once that has gone, and a stray, too: until nobody is
@@ -237,6 +255,10 @@ bool Runtime::on_request(Connection& connection, const Connection::Request& requ
             return api_.handle(from, request.line, request.descriptors, connection.hung_up());
         } catch (const std::bad_alloc&) {
             api_.refuse_line(from, {proto::ErrorKind::limit, "procd has no memory for this request (ENOMEM)",
+                                    proto::OrderedJson::object()});
+        } catch (const std::exception& error) {  // a fault of procd's: once is enough
+            log_error(std::string("a request was left undone: ") + error.what());
+            api_.refuse_line(from, {proto::ErrorKind::limit, "procd failed in this request, see its log",
                                     proto::OrderedJson::object()});
         }
     }

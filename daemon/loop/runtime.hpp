@@ -121,7 +121,8 @@ class Runtime final : public api::Host {
     core::ConnectionId next_connection_ = 1;
     std::deque<core::Action> actions_;
     bool performing_ = false;
-    int tries_ = 0;  // of the first action
+    bool closing_ = false;  // half-closed clients are looked at in a moment
+    int tries_ = 0;         // of the first action
     Readiness signals_;
     ServiceManager service_manager_;
     Alarm deadline_;

@@ -18,10 +18,11 @@ constexpr int k_max_tries = 10000;
 constexpr std::size_t k_most_pieces = 100;
 
 Result<void> make_directory(const std::string& directory, mode_t mode) {
-    // What really is missing above it, its own making tells.
+    // What really is missing above it, its own making tells. Users must get through root's.
+    const mode_t parents = ::geteuid() == 0 ? 0711 : 0700;
     for (std::size_t slash = directory.find('/', 1); slash != std::string::npos;
          slash = directory.find('/', slash + 1))
-        ::mkdir(directory.substr(0, slash).c_str(), 0700);
+        ::mkdir(directory.substr(0, slash).c_str(), parents);
     if (::mkdir(directory.c_str(), mode) == 0) {
         if (::chmod(directory.c_str(), mode) != 0)
             return SysError{"chmod", directory, errno};  // whatever the umask

@@ -77,6 +77,7 @@ struct LogKeeper::State {
     std::vector<int> stale;  // watches of logs that were let go
     Ticket next = 1;
     bool stopping = false;
+    bool missed = false;  // an event that was read may not have been heard
 
     void wake() const {
         const std::uint64_t one = 1;
@@ -87,12 +88,13 @@ struct LogKeeper::State {
     void activate(const std::shared_ptr<Entry>& entry, Clock::time_point now);
     void let_go(Entry& entry);
     bool read_events(Clock::time_point now);  // whether there were any
+    void look_at_all(Clock::time_point now);  // who wrote was not told: all are looked at, and armed anew
     // These do not.
     void run();
     bool turn();  // false: it was the last
     void sleep();
     void carry_out(const Command& command);
-    void look(const std::shared_ptr<Entry>& entry);
+    void look(const std::shared_ptr<Entry>& entry, Clock::time_point last_look);
     void check_space(const Entry& entry);
 };
 
@@ -131,16 +133,17 @@ void LogKeeper::finish(Ticket ticket) {
     const std::lock_guard guard(state_->lock);
     const auto found = state_->logs.find(ticket);
     if (found == state_->logs.end()) return;
-    entry = std::move(found->second);
-    state_->logs.erase(found);
+    entry = found->second;
     // A write of the last moment may not have been heard of yet.
     if (!entry->written && state_->read_events(Clock::now())) state_->wake();
     if (entry->written) {
         state_->commands.push_back(Finish{entry});
+        state_->logs.erase(found);
         state_->wake();
         return;
     }
     state_->let_go(*entry);
+    state_->logs.erase(found);
     if (state_->stale.size() >= k_stale_watches) state_->wake();
 }
 
@@ -163,11 +166,12 @@ bool LogKeeper::State::arm(const std::shared_ptr<Entry>& entry) {
 }
 
 void LogKeeper::State::activate(const std::shared_ptr<Entry>& entry, Clock::time_point now) {
+    if (!entry->looked_at) active.push_back(entry);  // first, as it may find no memory
+    entry->looked_at = true;
     entry->written = true;
     entry->pace.wake();
     entry->last_look = now;
     entry->due = now + LogPace::k_shortest;
-    if (!std::exchange(entry->looked_at, true)) active.push_back(entry);
 }
 
 void LogKeeper::State::let_go(Entry& entry) {
@@ -180,29 +184,39 @@ void LogKeeper::State::let_go(Entry& entry) {
     if (std::exchange(entry.looked_at, false)) std::erase_if(active, same);
 }
 
+void LogKeeper::State::look_at_all(Clock::time_point now) {
+    missed = true;
+    while (!watched.empty()) {
+        const auto first = watched.begin();
+        stale.push_back(first->first);
+        activate(first->second, now);
+        first->second->watch = -1;
+        watched.erase(first);
+    }
+    missed = false;
+}
+
 bool LogKeeper::State::read_events(Clock::time_point now) {
     bool any = false;
+    if (missed) look_at_all(now);
     alignas(inotify_event) std::array<char, 16 * 1024> buffer;
     for (;;) {
         const ssize_t got = inotify ? ::read(inotify.get(), buffer.data(), buffer.size()) : 0;
         if (got <= 0) return any;
         any = true;
+        missed = true;  // until all of them were heard
         for (ssize_t at = 0; at < got;) {
             const auto* const event = reinterpret_cast<const inotify_event*>(buffer.data() + at);
             at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
-            if ((event->mask & IN_Q_OVERFLOW) != 0)
-                // Whoever wrote was not told: all are looked at, and armed anew.
-                for (auto& [watch, entry] : std::exchange(watched, {})) {
-                    stale.push_back(std::exchange(entry->watch, -1));
-                    activate(entry, now);
-                }
+            if ((event->mask & IN_Q_OVERFLOW) != 0) look_at_all(now);
             const auto found = watched.find(event->wd);
             if (found == watched.end()) continue;
             const auto entry = found->second;
+            activate(entry, now);
             watched.erase(found);
             entry->watch = -1;  // it fires once
-            activate(entry, now);
         }
+        missed = false;
     }
 }
 
@@ -243,7 +257,7 @@ void LogKeeper::State::run() {
 
 bool LogKeeper::State::turn() {
     if (asked.empty()) sleep();
-    std::vector<std::shared_ptr<Entry>> due;
+    std::vector<std::pair<std::shared_ptr<Entry>, Clock::time_point>> due;  // with the last look at it
     std::vector<int> unneeded;
     bool last = false;
     {
@@ -254,12 +268,12 @@ bool LogKeeper::State::turn() {
         unneeded.swap(stale);
         last = stopping && commands.empty();
         for (const auto& entry : active)
-            if (entry->due <= now) due.push_back(entry);
+            if (entry->due <= now) due.emplace_back(entry, entry->last_look);
     }
     for (const int watch : unneeded) ::inotify_rm_watch(inotify.get(), watch);
     for (; !asked.empty(); asked.pop_front()) carry_out(asked.front());
     if (last) return false;
-    for (const auto& entry : due) look(entry);
+    for (const auto& [entry, last_look] : due) look(entry, last_look);
     return true;
 }
 
@@ -273,19 +287,18 @@ void LogKeeper::State::carry_out(const Command& command) {
     }
 }
 
-void LogKeeper::State::look(const std::shared_ptr<Entry>& entry) {
-    if (entry->finished) return;
-    const auto seen = entry->log.look(directory, cutter, complaints, Clock::now() - entry->last_look);
+void LogKeeper::State::look(const std::shared_ptr<Entry>& entry, Clock::time_point last_look) {
+    const auto seen = entry->log.look(directory, cutter, complaints, Clock::now() - last_look);
     if (seen) check_space(*entry);
     const std::lock_guard guard(lock);
     if (!seen) return let_go(*entry);
     const auto now = Clock::now();
-    const auto pause = entry->pace.next(seen->used, seen->grown, now - entry->last_look, seen->limit);
+    const auto pause = entry->pace.next(seen->used, seen->grown, now - last_look, seen->limit);
     entry->last_look = now;
     entry->due = pause < 2 * k_grid ? now + pause : on_grid(now + pause);
     // Armed first, and looked at once more: a byte in between is not missed.
     if (entry->watch < 0 && entry->pace.is_quiet() && !arm(entry)) entry->watch = -1;
-    const bool idle = entry->watch >= 0 && entry->pace.is_quiet() && entry->log.is_unchanged();
+    const bool idle = entry->watch >= 0 && entry->pace.is_quiet() && entry->log.is_at_rest();
     if (!idle) return;
     entry->looked_at = false;
     std::erase(active, entry);

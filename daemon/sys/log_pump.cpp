@@ -23,11 +23,10 @@ namespace {
 
 constexpr std::size_t k_step = 64 * 1024;  // what a pipe holds: each in turn
 constexpr int k_events = 64;
-constexpr std::uint64_t k_wake_up = 0;  // in epoll_data; tickets begin at 1
+constexpr int k_look_without_poll_ms = 20;  // at pipes that the kernel had no room for in the poll
+constexpr std::uint64_t k_wake_up = 0;      // in epoll_data; tickets begin at 1
 
 constexpr std::chrono::milliseconds k_without_memory{100};  // before a turn that found none is tried again
-
-enum class Step { more, empty, end };
 
 }  // namespace
 
@@ -45,6 +44,7 @@ struct LogPump::State {
     struct Pipe {
         UniqueFd from;  // none: at its end
         std::shared_ptr<const UniqueFd> to;
+        bool listed = true;  // in the poll; else it is looked at again and again
     };
     struct Command {
         Ticket ticket = 0;
@@ -62,6 +62,7 @@ struct LogPump::State {
     std::vector<char> buffer;
     UniqueFd poll, wake_up;
     std::map<Ticket, std::shared_ptr<Pipe>> pipes;  // the thread's
+    std::size_t unlisted = 0;                       // the thread's: of them, those not in the poll
     std::deque<Command> asked;                      // the thread's: taken, and not carried out yet
     std::thread thread;
 
@@ -70,18 +71,18 @@ struct LogPump::State {
     Ticket next = 1;
     bool stopping = false;
 
-    void listen(int fd, std::uint64_t ticket) const {
+    bool listen(int fd, std::uint64_t ticket) const {
         epoll_event event{};
         event.events = EPOLLIN;
         event.data.u64 = ticket;
-        ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, fd, &event);
+        return ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, fd, &event) == 0;
     }
     void ask(Command command);
     void ring() const;
     void run();
     bool turn();  // false: it was the last
     void carry_out(Command& command);
-    Step copy(Pipe& pipe);
+    ssize_t copy(Pipe& pipe);  // how many bytes; 0: it is empty, below: at its end
     void drain(Pipe& pipe);
     void write_all(const Pipe& pipe, std::size_t size);
 };
@@ -143,7 +144,11 @@ void LogPump::State::run() {
 
 bool LogPump::State::turn() {
     std::array<epoll_event, k_events> events;
-    const int count = ::epoll_wait(poll.get(), events.data(), k_events, asked.empty() ? -1 : 0);
+    const int idle = unlisted > 0 ? k_look_without_poll_ms : -1;
+    const int count = ::epoll_wait(poll.get(), events.data(), k_events, asked.empty() ? idle : 0);
+    if (unlisted > 0)
+        for (const auto& [ticket, pipe] : pipes)
+            if (!pipe->listed) copy(*pipe);
     for (int i = 0; i < count; ++i) {
         const auto& event = events[static_cast<std::size_t>(i)];
         std::uint64_t rung = 0;
@@ -169,13 +174,17 @@ bool LogPump::State::turn() {
 void LogPump::State::carry_out(Command& command) {
     if (command.ticket == 0) return;
     if (command.added) {
-        listen(command.added->from.get(), command.ticket);
-        pipes.emplace(command.ticket, std::move(command.added));
+        const auto& pipe = pipes.emplace(command.ticket, command.added).first->second;
+        pipe->listed = listen(pipe->from.get(), command.ticket);
+        if (!pipe->listed) ++unlisted;
         return;
     }
     const auto found = pipes.find(command.ticket);
     if (!command.drained) {
-        if (found != pipes.end()) pipes.erase(found);  // closing it takes it out of the poll
+        if (found == pipes.end()) return;
+        drain(*found->second);
+        if (!found->second->listed) --unlisted;
+        pipes.erase(found);  // closing it takes it out of the poll
         return;
     }
     if (found != pipes.end()) drain(*found->second);
@@ -183,24 +192,29 @@ void LogPump::State::carry_out(Command& command) {
 }
 
 // Once, so that a chatty child keeps nobody from their turn.
-Step LogPump::State::copy(Pipe& pipe) {
-    if (!pipe.from) return Step::end;
-    const ssize_t got = ::read(pipe.from.get(), buffer.data(), buffer.size());
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return errno == EINTR ? Step::more : Step::empty;
+ssize_t LogPump::State::copy(Pipe& pipe) {
+    if (!pipe.from) return -1;
+    ssize_t got = 0;
+    do got = ::read(pipe.from.get(), buffer.data(), buffer.size());
+    while (got < 0 && errno == EINTR);
+    if (got < 0 && errno == EAGAIN) return 0;
     if (got <= 0) {
         pipe.from.reset();
-        return Step::end;
+        return -1;
     }
     write_all(pipe, static_cast<std::size_t>(got));
-    return Step::more;
+    return got;
 }
 
 // What is in it at this moment: who escaped may write for ever.
 void LogPump::State::drain(Pipe& pipe) {
-    int left = 0;
-    if (!pipe.from || ::ioctl(pipe.from.get(), FIONREAD, &left) != 0) return;
-    for (auto steps = static_cast<std::size_t>(left) / k_step + 1; steps > 0; --steps)
-        if (copy(pipe) != Step::more) return;
+    int held = 0;
+    if (!pipe.from || ::ioctl(pipe.from.get(), FIONREAD, &held) != 0) return;
+    for (ssize_t left = held; left > 0;) {
+        const ssize_t copied = copy(pipe);
+        if (copied <= 0) return;
+        left -= copied;
+    }
 }
 
 void LogPump::State::write_all(const Pipe& pipe, std::size_t size) {

@@ -29,13 +29,14 @@ std::optional<LogCut> plan_cut(std::uint64_t hole, std::uint64_t size, std::uint
     if (end <= hole) return std::nullopt;
     LogCut cut{end, {}, false};
     const std::uint64_t cut_off = end - hole;
-    if (cut_off / 2 < limits.max) {
+    const std::uint64_t unit = std::max(limits.max, block);  // a piece is no smaller than what can be cut
+    if (cut_off / 2 < unit) {
         cut.pieces.push_back({hole, end});
         return cut;
     }
-    const std::uint64_t wanted = (cut_off - 1) / limits.max + 1;
+    const std::uint64_t wanted = (cut_off - 1) / unit + 1;
     const std::uint64_t count = std::min<std::uint64_t>(wanted, limits.keep);
-    const std::uint64_t copied = wanted <= limits.keep ? cut_off : count * limits.max;
+    const std::uint64_t copied = wanted <= limits.keep ? cut_off : count * unit;
     std::uint64_t begin = end - copied;
     for (std::uint64_t left = count; left > 0; --left) {
         const std::uint64_t next = left == 1 ? end : begin + (end - begin) / left;

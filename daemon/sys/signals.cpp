@@ -15,6 +15,7 @@ void reset_signals() {
     for (int signal = 1; signal < NSIG; ++signal)
         ::signal(signal, SIG_DFL);  // the two that cannot be set say so
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ, SIG_IGN);  // a log at the limit of RLIMIT_FSIZE is an error like any other
     sigset_t none;
     ::sigemptyset(&none);
     ::pthread_sigmask(SIG_SETMASK, &none, nullptr);

@@ -311,8 +311,14 @@ std::shared_ptr<Launch> Spawner::submit(uid_t user, Launch::Prepare prepare, Lau
     };
     const std::lock_guard guard(state_->lock);
     State::User& entry = state_->users[user];
-    if (entry.waiting.empty()) state_->turns.push_back(user);
-    entry.waiting.push_back({user, launch, std::move(prepare), std::move(done), Clock::now()});
+    const bool first = entry.waiting.empty();
+    if (first) state_->turns.push_back(user);
+    try {
+        entry.waiting.push_back({user, launch, std::move(prepare), std::move(done), Clock::now()});
+    } catch (...) {
+        if (first) state_->turns.pop_back();  // a turn is somebody's who waits
+        throw;
+    }
     if (state_->idle > 0) {
         state_->work.notify_one();
     } else {

@@ -37,22 +37,8 @@ void LogComplaints::complain(const std::string& topic, const std::string& text) 
 
 // ---- cutting ---------------------------------------------------------------------------------------------
 
-LogCutter::Way LogCutter::way(dev_t device) const {
-    const auto found = ways_.find(device);
-    const Way known = found == ways_.end() ? Way{} : found->second;
-    return {known.collapse && features_.collapse, known.punch_hole && features_.punch_hole};
-}
-
-bool LogCutter::can_cut(dev_t device) const {
-    return way(device).collapse || way(device).punch_hole;
-}
-
-bool LogCutter::can_shorten(dev_t device) const {
-    return way(device).collapse;
-}
-
 bool LogCutter::shorten(int fd, std::uint64_t end, Way& way, int& error) const {
-    if (!way.collapse) return false;
+    if (!can_shorten(way)) return false;
     if (::fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, static_cast<off_t>(end)) == 0) return true;
     error = errno;
     struct stat status {};
@@ -64,7 +50,7 @@ bool LogCutter::shorten(int fd, std::uint64_t end, Way& way, int& error) const {
 }
 
 bool LogCutter::punch(int fd, ByteRange head, Way& way, int& error) const {
-    if (!way.punch_hole || head.size() == 0) return false;
+    if (!can_punch(way) || head.size() == 0) return false;
     if (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(head.begin),
                     static_cast<off_t>(head.size())) == 0)
         return true;
@@ -73,15 +59,13 @@ bool LogCutter::punch(int fd, ByteRange head, Way& way, int& error) const {
     return false;
 }
 
-LogCutter::Cut LogCutter::cut(int fd, dev_t device, ByteRange head, bool prefer_hole, int& error) {
-    Way now = way(device);
+LogCutter::Cut LogCutter::cut(int fd, Way& way, ByteRange head, bool prefer_hole, int& error) const {
     error = EOPNOTSUPP;
-    const bool punched = prefer_hole && punch(fd, head, now, error);
-    const bool shortened = !punched && shorten(fd, head.end, now, error);
-    const bool done = punched || shortened || (!prefer_hole && punch(fd, head, now, error));
-    ways_[device] = now;
+    const bool punched = prefer_hole && punch(fd, head, way, error);
+    const bool shortened = !punched && shorten(fd, head.end, way, error);
+    const bool done = punched || shortened || (!prefer_hole && punch(fd, head, way, error));
     if (done) return shortened ? Cut::shortened : Cut::hole;
-    return can_cut(device) ? Cut::failed : Cut::impossible;
+    return can_cut(way) ? Cut::failed : Cut::impossible;
 }
 
 // ---- looking ---------------------------------------------------------------------------------------------
@@ -101,6 +85,8 @@ std::optional<TrimmedLog::Look> TrimmedLog::look(const LogDirectory& directory, 
                                                  LogComplaints& complaints, LogPace::Duration since) {
     Trim now{directory, cutter, complaints, {}, std::nullopt};
     if (::fstat(fd(), &now.status) != 0) return std::nullopt;
+    if (!index_.at_rest()) end_change();  // there was no memory for all of the last cut
+    if (index_is_stale_) write_index(complaints);
     const auto size = static_cast<std::uint64_t>(now.status.st_size);
     if (size < last_size_) begin_anew();
     Look look{0, size - last_size_, limits_.max};
@@ -109,11 +95,11 @@ std::optional<TrimmedLog::Look> TrimmedLog::look(const LogDirectory& directory, 
     if (torrent && limits_.keep == 1) look.limit = limits_.max * 2;
     auto cut = plan_cut(hole(), size, block_of(now.status), limits_, torrent);
     // A hole that a torrent has left: the file gets as short as it looks.
-    if (!cut && !torrent && hole() > 0 && hole() < size && cutter.can_shorten(now.status.st_dev))
+    if (!cut && !torrent && hole() > 0 && hole() < size && cutter.can_shorten(way_))
         cut = LogCut{hole(), {}, false};
     if (cut) {
-        if (cutter.can_cut(now.status.st_dev)) trim(now, *cut);
-        if (!cutter.can_cut(now.status.st_dev)) {
+        if (cutter.can_cut(way_)) trim(now, *cut);
+        if (!cutter.can_cut(way_)) {
             complaints.complain("cut " + std::to_string(now.status.st_dev),
                                 "logs like " + path_ +
                                     " grow without limit: their file system can neither "
@@ -127,9 +113,10 @@ std::optional<TrimmedLog::Look> TrimmedLog::look(const LogDirectory& directory, 
     return look;
 }
 
-bool TrimmedLog::is_unchanged() const {
+bool TrimmedLog::is_at_rest() const {
     struct stat status {};
-    return ::fstat(fd(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) == last_size_;
+    return !index_is_stale_ && index_.at_rest() && ::fstat(fd(), &status) == 0 &&
+           static_cast<std::uint64_t>(status.st_size) == last_size_;
 }
 
 // Its writer has truncated it. What was there has had its numbers; the pieces are before a gap.
@@ -143,7 +130,7 @@ void TrimmedLog::begin_anew() {
     }
     index_.base = index_.start = index_.first = end;
     index_.sequence += 2;
-    (void)static_cast<bool>(write_log_index(index_fd_.get(), index_));
+    index_is_stale_ = !write_log_index(index_fd_.get(), index_);
 }
 
 // ---- a cut -----------------------------------------------------------------------------------------------
@@ -165,8 +152,8 @@ void TrimmedLog::trim(Trim& now, LogCut cut) {
         if (!shorter) return;
         cut = *shorter;
     }
-    ++index_.sequence;
-    write_index(now);
+    begin_change();
+    write_index(now.complaints);
     const std::size_t count = cut.pieces.size();
     if (count > 0) {
         shift_pieces(now, count);
@@ -176,7 +163,7 @@ void TrimmedLog::trim(Trim& now, LogCut cut) {
     }
     int error = 0;
     const std::string device = std::to_string(now.status.st_dev);
-    switch (now.cutter.cut(fd(), now.status.st_dev, {hole(), cut.end}, cut.hole, error)) {
+    switch (now.cutter.cut(fd(), way_, {hole(), cut.end}, cut.hole, error)) {
         case LogCutter::Cut::shortened:
             index_.base += cut.end;
             index_.start = index_.base;
@@ -199,9 +186,9 @@ void TrimmedLog::trim(Trim& now, LogCut cut) {
     std::uint64_t first = index_.start;
     for (std::size_t i = 0; i < joined_; ++i) first -= std::min(first, pieces_[i]);
     index_.first = first;
-    ++index_.sequence;
+    end_change();
     if (now.place && !index_fd_) open_index(now);  // there is room now
-    write_index(now);
+    write_index(now.complaints);
 }
 
 // ---- pieces ----------------------------------------------------------------------------------------------
@@ -350,16 +337,30 @@ void TrimmedLog::open_index(Trim& now) {
         ours.st_dev == named.st_dev && ours.st_ino == named.st_ino)
         return;
     index_fd_ = new_file(now, name);
-    if (index_fd_)  // without it a reader may only be less patient
+    if (index_fd_) {  // without it a reader may only be less patient
         (void)static_cast<bool>(hold_log_index(index_fd_.get()));
-    else
+        // One in place of one that was removed: an empty one would say that nothing was ever cut.
+        if (index_.sequence > 0) write_index(now.complaints);
+    } else
         now.complaints.complain("index " + path_, SysError{"open", log_index_path(path_), errno}.message());
 }
 
-void TrimmedLog::write_index(Trim& now) {
+void TrimmedLog::write_index(LogComplaints& complaints) {
+    index_is_stale_ = false;
     if (!index_fd_) return;
     const auto written = write_log_index(index_fd_.get(), index_);
-    if (!written) now.complaints.complain("index " + path_, written.error().message() + " (" + path_ + ")");
+    index_is_stale_ = !written;
+    if (!written) complaints.complain("index " + path_, written.error().message() + " (" + path_ + ")");
+}
+
+// Odd from here to there, whatever was interrupted between them before.
+void TrimmedLog::begin_change() {
+    index_.sequence = (index_.sequence + 1) | 1;
+}
+
+void TrimmedLog::end_change() {
+    index_.sequence = (index_.sequence | 1) + 1;
+    index_is_stale_ = true;
 }
 
 }  // namespace procd::sys

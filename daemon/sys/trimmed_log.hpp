@@ -39,29 +39,29 @@ class LogComplaints {
     std::map<std::string, bool> said_;
 };
 
-// How heads are cut off on each file system, found out at the first cut there.
+// How heads are cut off. What a file cannot do is known of that file alone, found out at its first cut: its
+// user can make it one that cannot, and nobody else's log must grow for that.
 class LogCutter {
   public:
     explicit LogCutter(LogFeatures features) : features_(features) {}
 
-    enum class Cut { shortened, hole, failed, impossible };
-    // Cuts off the head, of which the first `hole` bytes are gone already. prefer_hole: rather than shorten
-    // the file, which waits until all that stays is on the disk. error: why it failed.
-    Cut cut(int fd, dev_t device, ByteRange head, bool prefer_hole, int& error);
-    bool can_shorten(dev_t device) const;
-    bool can_cut(dev_t device) const;
-    bool copies_in_kernel() const { return features_.copy_file_range; }
-
-  private:
     struct Way {
         bool collapse = true, punch_hole = true;
     };
-    Way way(dev_t device) const;
+    enum class Cut { shortened, hole, failed, impossible };
+    // Cuts off the head, of which the first `hole` bytes are gone already. prefer_hole: rather than shorten
+    // the file, which waits until all that stays is on the disk. error: why it failed.
+    Cut cut(int fd, Way& way, ByteRange head, bool prefer_hole, int& error) const;
+    bool can_shorten(const Way& way) const { return way.collapse && features_.collapse; }
+    bool can_cut(const Way& way) const { return can_shorten(way) || can_punch(way); }
+    bool copies_in_kernel() const { return features_.copy_file_range; }
+
+  private:
+    bool can_punch(const Way& way) const { return way.punch_hole && features_.punch_hole; }
     bool shorten(int fd, std::uint64_t end, Way& way, int& error) const;
     bool punch(int fd, ByteRange head, Way& way, int& error) const;
 
     LogFeatures features_;
-    std::map<dev_t, Way> ways_;
 };
 
 // One log under its limit. It is known by its open file; its name is only where pieces and index go, as long
@@ -83,8 +83,8 @@ class TrimmedLog {
                              LogPace::Duration since = k_calm);
     static constexpr LogPace::Duration k_calm = LogPace::Duration::max();
 
-    // Whether nothing was written since the last look.
-    bool is_unchanged() const;
+    // Whether nothing was written since the last look, and nothing is left to do.
+    bool is_at_rest() const;
     int fd() const { return fd_->get(); }
     const std::string& path() const { return path_; }
 
@@ -98,7 +98,9 @@ class TrimmedLog {
     bool copy(Trim& trim, int from, int to, ByteRange range);
     UniqueFd new_file(Trim& trim, const std::string& name);
     void open_index(Trim& trim);
-    void write_index(Trim& trim);
+    void write_index(LogComplaints& complaints);
+    void begin_change();
+    void end_change();
     void shift_pieces(Trim& trim, std::size_t by);
     void drop_pieces(Trim& trim);
     void place_pieces(Trim& trim, const LogCut& cut);
@@ -111,6 +113,8 @@ class TrimmedLog {
     LogLimits limits_;
     LogIndex index_;
     UniqueFd index_fd_;
+    bool index_is_stale_ = false;  // it could not be written
+    LogCutter::Way way_;
     std::vector<std::uint64_t> pieces_;  // their sizes, the newest first
     std::size_t joined_ = 0;             // so many of them go on into one another and into the file
     std::uint64_t last_size_ = 0;

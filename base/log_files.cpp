@@ -66,16 +66,18 @@ bool LogFiles::in_place() const {
 
 // ---- the index -------------------------------------------------------------------------------------------
 
-// None: it is being written, or is no index.
+// None: it is being written, or is no index. One that somebody has removed is right as it was, until procd
+// has made another one.
 Result<std::optional<LogIndex>> LogFiles::look_at_index() {
     struct stat status {};
-    // Somebody has removed it; procd may have made another one.
-    if (index_file_ && ::fstat(index_file_.get(), &status) == 0 && status.st_nlink == 0) index_file_.reset();
-    if (!index_file_) {
+    const bool held = index_file_ && ::fstat(index_file_.get(), &status) == 0;
+    if (!held || status.st_nlink == 0) {
         auto opened = open_file(log_index_path(name_));
-        if (!opened && opened.error().error == ENOENT) return std::optional<LogIndex>(LogIndex{});
-        if (!opened) return opened.error();
-        index_file_ = *std::move(opened);
+        if (!opened && opened.error().error != ENOENT) return opened.error();
+        // One that procd is about to write says nothing yet.
+        const bool says = opened && ::fstat(opened->get(), &status) == 0 && status.st_size > 0;
+        if (opened && (!held || says)) index_file_ = *std::move(opened);
+        if (!index_file_) return std::optional<LogIndex>(LogIndex{});
     }
     auto index = read_log_index(index_file_.get());
     if (index && *index && (*index)->start > k_highest_offset) return std::optional<LogIndex>();

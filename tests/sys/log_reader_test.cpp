@@ -342,6 +342,29 @@ TEST_CASE("a log that is removed or replaced is read on, and known to be out of 
     CHECK(read_all_of(reader, false).text == "one\ntwo\n");
 }
 
+TEST_CASE("who is behind reads on where he was when the log and its index are removed") {
+    for (const bool made_anew : {false, true}) {
+        const LogPlace place(LogTrimmer::How::collapse);
+        if (place.path().empty()) return;
+        append(place.log(), numbered(0, 3000));
+        LogTrimmer trimmer(place.log(), LogTrimmer::How::collapse, 0);
+        REQUIRE(trimmer.trim());
+        append(place.log(), numbered(3000, 40000));
+        LogReader reader = reader_of(place.log());
+        REQUIRE(reader.begin_at_last(30000, true));
+        auto lines = reader.next(false);
+        REQUIRE(lines);
+        std::string text(lines->text);
+        ::unlink(log_index_path(place.log()).c_str());
+        ::unlink(place.log().c_str());
+        if (made_anew) append(log_index_path(place.log()), "");  // and not written yet
+        const All rest = read_all_of(reader, true);
+        CHECK(rest.dropped == 0);
+        CHECK(!rest.truncated);
+        CHECK(text + rest.text == numbered(10000, 40000));
+    }
+}
+
 TEST_CASE("a watch tells what is written, and that a log is removed") {
     const TempDir dir;
     const std::string log = dir.file("log");

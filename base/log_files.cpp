@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace procd {
 namespace {
@@ -28,8 +29,9 @@ Result<std::size_t> read_at(int fd, const std::string& path, std::uint64_t offse
 
 }  // namespace
 
-Result<LogFiles> LogFiles::open(const std::string& path, std::optional<uid_t> owner) {
-    LogFiles files(path, owner);
+Result<LogFiles> LogFiles::open(const std::string& path, std::optional<uid_t> owner,
+                                std::function<bool()> given_up) {
+    LogFiles files(path, owner, std::move(given_up));
     const std::size_t slash = path.rfind('/');
     files.name_ = slash == std::string::npos ? path : path.substr(slash + 1);
     const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
@@ -105,14 +107,21 @@ Result<LogIndex> LogFiles::index_at_rest() {
             return index;
         }
         if (now - begin >= k_most_patience) return SysError{"read", log_index_path(path_), EBUSY};
+        if (given_up()) return canceled();
         std::this_thread::sleep_for(k_pause);
     }
 }
 
+SysError LogFiles::canceled() const {
+    return {"read", path_, ECANCELED};
+}
+
+// Every read goes through it, so who reads much in a row is asked here whether it is still wanted.
 template <class Value, class Look>
 Result<Value> LogFiles::settled(Look look) {
     const auto begin = Clock::now();
     for (;;) {
+        if (given_up()) return canceled();
         auto index = index_at_rest();
         if (!index) return index.error();
         if (!(*index == index_)) laid_out_ = false;

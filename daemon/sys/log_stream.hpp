@@ -35,7 +35,7 @@ class LogStream {
         ino_t inode = 0;
     };
     // Called on the thread, under a lock that the destructor takes: must not wait for anything. on_end: once,
-    // the last.
+    // the last; again after a moment where it throws.
     struct Handlers {
         std::function<void(Chunk)> on_chunk;
         std::function<void(End)> on_end;

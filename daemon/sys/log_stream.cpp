@@ -162,13 +162,13 @@ void LogStream::State::run() {
     while (!tell(end)) std::this_thread::sleep_for(k_until_told_again);
 }
 
-std::unique_ptr<LogStream> LogStream::start(Plan plan, Handlers handlers) {
+std::unique_ptr<LogStream> LogStream::start(Plan plan, Handlers handlers, std::shared_ptr<const void> kept) {
     UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake) return nullptr;
     auto state = std::make_shared<State>(std::move(plan), std::move(handlers), std::move(wake));
     try {
         const AllSignalsBlocked blocked;  // inherited: the loop's signals are the loop's
-        std::thread([state] { state->run(); }).detach();
+        std::thread([state, kept = std::move(kept)] { state->run(); }).detach();
     } catch (const std::system_error&) {
         return nullptr;
     }

@@ -42,7 +42,9 @@ class LogStream {
     };
 
     // Null: no thread or no descriptor is to be had.
-    static std::unique_ptr<LogStream> start(Plan plan, Handlers handlers);
+    // kept: let go when the thread has ended, which may be long after this.
+    static std::unique_ptr<LogStream> start(Plan plan, Handlers handlers,
+                                            std::shared_ptr<const void> kept = nullptr);
     // No handler is called any more. The thread and what it holds go as soon as it is out of its system call.
     ~LogStream();
     LogStream(const LogStream&) = delete;

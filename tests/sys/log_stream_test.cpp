@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <string>
@@ -136,14 +137,17 @@ TEST_CASE("a stream that nobody wants any more leaves no thread, whatever it wai
     Listener listener;
     LogStream::Plan plan = plan_of(dir.file("log"));
     plan.follow = true;
+    const auto kept = std::make_shared<int>();
     for (const bool taken : {false, true}) {
         const std::size_t chunks = listener.chunks.size();
-        auto stream = LogStream::start(plan, listener.handlers());
+        auto stream = LogStream::start(plan, listener.handlers(), kept);
         REQUIRE(listener.await(chunks + 1, 0));
+        CHECK(kept.use_count() == 2);
         if (taken) stream->take_more();
         CHECK(threads() == before + 1);
         stream.reset();
         CHECK(eventually([&] { return threads() == before; }));
+        CHECK(eventually([&] { return kept.use_count() == 1; }));
     }
     CHECK(listener.ends.empty());
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace procd {
 namespace {
@@ -28,8 +29,9 @@ Result<std::size_t> read_at(int fd, const std::string& path, std::uint64_t offse
 
 }  // namespace
 
-Result<LogFiles> LogFiles::open(const std::string& path, std::optional<uid_t> owner) {
-    LogFiles files(path, owner);
+Result<LogFiles> LogFiles::open(const std::string& path, std::optional<uid_t> owner,
+                                std::function<bool()> given_up) {
+    LogFiles files(path, owner, std::move(given_up));
     const std::size_t slash = path.rfind('/');
     files.name_ = slash == std::string::npos ? path : path.substr(slash + 1);
     const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
@@ -66,16 +68,18 @@ bool LogFiles::in_place() const {
 
 // ---- the index -------------------------------------------------------------------------------------------
 
-// None: it is being written, or is no index.
+// None: it is being written, or is no index. One that somebody has removed is right as it was, until procd
+// has made another one.
 Result<std::optional<LogIndex>> LogFiles::look_at_index() {
     struct stat status {};
-    // Somebody has removed it; procd may have made another one.
-    if (index_file_ && ::fstat(index_file_.get(), &status) == 0 && status.st_nlink == 0) index_file_.reset();
-    if (!index_file_) {
+    const bool held = index_file_ && ::fstat(index_file_.get(), &status) == 0;
+    if (!held || status.st_nlink == 0) {
         auto opened = open_file(log_index_path(name_));
-        if (!opened && opened.error().error == ENOENT) return std::optional<LogIndex>(LogIndex{});
-        if (!opened) return opened.error();
-        index_file_ = *std::move(opened);
+        if (!opened && opened.error().error != ENOENT) return opened.error();
+        // One that procd is about to write says nothing yet.
+        const bool says = opened && ::fstat(opened->get(), &status) == 0 && status.st_size > 0;
+        if (opened && (!held || says)) index_file_ = *std::move(opened);
+        if (!index_file_) return std::optional<LogIndex>(LogIndex{});
     }
     auto index = read_log_index(index_file_.get());
     if (index && *index && (*index)->start > k_highest_offset) return std::optional<LogIndex>();
@@ -103,14 +107,21 @@ Result<LogIndex> LogFiles::index_at_rest() {
             return index;
         }
         if (now - begin >= k_most_patience) return SysError{"read", log_index_path(path_), EBUSY};
+        if (given_up()) return canceled();
         std::this_thread::sleep_for(k_pause);
     }
 }
 
+SysError LogFiles::canceled() const {
+    return {"read", path_, ECANCELED};
+}
+
+// Every read goes through it, so who reads much in a row is asked here whether it is still wanted.
 template <class Value, class Look>
 Result<Value> LogFiles::settled(Look look) {
     const auto begin = Clock::now();
     for (;;) {
+        if (given_up()) return canceled();
         auto index = index_at_rest();
         if (!index) return index.error();
         if (!(*index == index_)) laid_out_ = false;

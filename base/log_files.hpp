@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,7 +29,10 @@ class LogFiles {
   public:
     // Errors: ENOENT and EACCES as open(2) has them, ELOOP for a symbolic link, EINVAL for what is no regular
     // file, EPERM where it is another user's.
-    static Result<LogFiles> open(const std::string& path, std::optional<uid_t> owner = std::nullopt);
+    // given_up: whether nobody wants to know any more, asked wherever much is read or waited for; what was
+    // asked for then fails (ECANCELED).
+    static Result<LogFiles> open(const std::string& path, std::optional<uid_t> owner = std::nullopt,
+                                 std::function<bool()> given_up = nullptr);
 
     // What is kept of the stream.
     struct Extent {
@@ -44,6 +48,8 @@ class LogFiles {
     // gone, and earlier where the writer has truncated its log. Size 0: no more for now.
     Result<Bytes> read(std::uint64_t offset, std::span<char> buffer);
 
+    // By which the last read went.
+    const LogIndex& index() const { return index_; }
     int fd() const { return file_.get(); }
     const std::string& path() const { return path_; }
     dev_t device() const { return device_; }
@@ -68,10 +74,13 @@ class LogFiles {
         std::uint64_t begin, end;
     };
 
-    LogFiles(std::string path, std::optional<uid_t> owner) : path_(std::move(path)), owner_(owner) {}
+    LogFiles(std::string path, std::optional<uid_t> owner, std::function<bool()> given_up)
+        : path_(std::move(path)), owner_(owner), given_up_(std::move(given_up)) {}
     Result<UniqueFd> open_file(const std::string& name) const;
     Result<std::optional<LogIndex>> look_at_index();
     Result<LogIndex> index_at_rest();
+    bool given_up() const { return given_up_ && given_up_(); }
+    SysError canceled() const;
     bool lay_out_pieces();
     Result<Bytes> read_piece(std::uint64_t offset, std::span<char> buffer);
     Result<Bytes> read_file(std::uint64_t offset, std::span<char> buffer);
@@ -82,6 +91,7 @@ class LogFiles {
 
     std::string path_, name_;  // name_: the last part of it
     std::optional<uid_t> owner_;
+    std::function<bool()> given_up_;
     UniqueFd directory_, file_, index_file_;
     dev_t device_ = 0;
     ino_t inode_ = 0;

@@ -19,6 +19,17 @@ std::size_t whole_characters(std::string_view text) {
     return text.size();
 }
 
+// Of files: no file system collapses a range that is not whole blocks of at least that size.
+constexpr std::uint64_t k_least_block = 512;
+
+// Whether procd has seen that the log was truncated. A cut that keeps no piece looks the same, but is of
+// whole blocks: where both may be, it is taken for a cut. No index (sequence 0) is not renumbered.
+bool begins_anew(const LogIndex& before, const LogIndex& after) {
+    return before.sequence > 0 && after.sequence == before.sequence + 2 && after.base > before.base &&
+           after.first == after.start && after.start == after.base &&
+           (after.base - before.base) % k_least_block != 0;
+}
+
 }  // namespace
 
 Result<LogReader::Filled> LogReader::fill(std::uint64_t offset, std::size_t most) {
@@ -119,11 +130,23 @@ bool LogReader::skip_torn_line(const Filled& filled, bool complete, Lines& lines
     return true;
 }
 
+bool LogReader::renumbered() {
+    if (!truncated_at_ || files_.index() == *truncated_at_) return false;
+    const LogIndex before = *std::exchange(truncated_at_, std::nullopt);
+    const LogIndex& after = files_.index();
+    if (!begins_anew(before, after)) return false;
+    // Behind a hole nothing could be read: all is new.
+    position_ = position_ == before.start ? after.base : position_ + (after.base - before.base);
+    if (until_) *until_ += after.base - before.base;
+    return true;
+}
+
 Result<LogReader::Lines> LogReader::next(bool complete) {
     Lines lines = std::exchange(untold_, {});
     for (;;) {
         const auto filled = fill(position_, buffer_.size());
         if (!filled) return filled.error();
+        if (renumbered()) continue;
         if (torn_ && filled->size > 0) {
             if (skip_torn_line(*filled, complete, lines)) continue;
             untold_ = lines;
@@ -136,9 +159,10 @@ Result<LogReader::Lines> LogReader::next(bool complete) {
         // What was to follow is not there: cut off before it was read, or truncated.
         const auto there = files_.read(position_, std::span(buffer_).first(1));
         if (!there) return there.error();
-        if (there->begin == position_) continue;
+        if (renumbered() || there->begin == position_) continue;
         torn_ = there->begin > position_;
         lines.truncated = lines.truncated || !torn_;
+        if (!torn_) truncated_at_ = files_.index();
         if (torn_) lines.dropped += there->begin - position_;
         position_ = there->begin;
     }

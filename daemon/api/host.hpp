@@ -40,6 +40,10 @@ struct LogRequest {
     std::optional<std::uint64_t> lines;
     bool follow = false;
     bool locate = false;  // only find out which file it is
+    core::UserId reader = 0;
+};
+struct LogThreads {
+    std::size_t of_reader = 0, of_all = 0;
 };
 struct LogChunk {
     std::string bytes;
@@ -105,6 +109,9 @@ class Host {
     // Reads a log beside everything else: Api::log_chunk is called as the connection takes it, then
     // Api::log_end, both later and not from inside of this. False: no thread is to be had.
     virtual bool read_log(LogId log, core::ConnectionId connection, LogRequest request) = 0;
+    // The threads that read logs. One whose log nobody reads any more lives until it is out of its system
+    // call, which may be never (a dead NFS).
+    virtual LogThreads log_threads(core::UserId reader) const = 0;
     // Nobody writes to it any more: what is there now is all.
     virtual void log_completed(LogId log) = 0;
     // Nobody reads it any more: Api is not called again.

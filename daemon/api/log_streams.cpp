@@ -21,15 +21,21 @@ std::optional<proto::WireError> LogStreams::open(const Call& call, core::Process
                                                  LogRequest request) {
     const core::UserId reader = call.peer.uid;
     const bool limited = reader != 0 && reader != call.host.self().uid;
-    const auto of_reader = static_cast<std::size_t>(std::count_if(
-        streams_.begin(), streams_.end(), [&](const auto& each) { return each.second.reader == reader; }));
+    const LogThreads threads = host_.log_threads(reader);
+    const std::size_t of_reader = std::max(
+        threads.of_reader,
+        static_cast<std::size_t>(std::count_if(streams_.begin(), streams_.end(), [&](const auto& each) {
+            return each.second.reader == reader;
+        })));
+    const std::size_t of_all = std::max(threads.of_all, streams_.size());
     if (limited && of_reader >= k_most_of_user)
         return refuse(proto::ErrorKind::limit, "user " + std::to_string(reader) + " reads " +
                                                    std::to_string(of_reader) +
                                                    " logs, the most that one may at once");
-    if (streams_.size() >= k_most)
-        return refuse(proto::ErrorKind::limit, std::to_string(streams_.size()) +
-                                                   " logs are being read, the most that procd reads at once");
+    if (of_all >= k_most)
+        return refuse(proto::ErrorKind::limit,
+                      std::to_string(of_all) + " logs are being read, the most that procd reads at once");
+    request.reader = reader;
     const LogId log = next_++;
     if (!host_.read_log(log, call.peer.connection, request))
         return refuse(proto::ErrorKind::limit, "procd has no thread to read a log with (EAGAIN)");

@@ -16,7 +16,8 @@ struct Call;
 class LogStreams {
   public:
     // Each is a thread and some descriptors of procd's: of all users together, and of one but root and
-    // procd's own. More are refused (`limit`).
+    // procd's own. More are refused (`limit`). The thread of a reading that was given up counts until it has
+    // ended.
     static constexpr std::size_t k_most = 256;
     static constexpr std::size_t k_most_of_user = 64;
 

@@ -28,11 +28,24 @@ bool LogReaders::read(api::LogId log, core::ConnectionId connection, const api::
             if (*alive) ended(log, end);
         });
     };
+    std::erase_if(threads_, [](const auto& each) { return each.second.use_count() == 1; });
+    auto& threads = threads_[request.reader];
+    if (!threads) threads = std::make_shared<const bool>();
     auto stream = Stream::start({request.path, owner, request.lines, request.follow, request.locate},
-                                std::move(handlers));
+                                std::move(handlers), threads);
     if (!stream) return false;
     readers_.emplace(log, Reader{connection, std::move(stream), std::nullopt});
     return true;
+}
+
+api::LogThreads LogReaders::threads(core::UserId reader) const {
+    api::LogThreads count;
+    for (const auto& [user, shared] : threads_) {
+        const auto living = static_cast<std::size_t>(shared.use_count() - 1);
+        count.of_all += living;
+        if (user == reader) count.of_reader = living;
+    }
+    return count;
 }
 
 void LogReaders::complete(api::LogId log) {

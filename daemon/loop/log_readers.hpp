@@ -28,6 +28,8 @@ class LogReaders {
               std::optional<uid_t> owner);
     void complete(api::LogId log);
     void forget(api::LogId log);
+    // Those that have not ended, the threads of forgotten readings too.
+    api::LogThreads threads(core::UserId reader) const;
     bool none() const { return readers_.empty(); }
     // There is room on this connection.
     void go_on(core::ConnectionId connection);
@@ -46,6 +48,7 @@ class LogReaders {
     HasRoom has_room_;
     api::Api& api_;
     std::map<api::LogId, Reader> readers_;
+    std::map<core::UserId, std::shared_ptr<const bool>> threads_;  // each thread of the user's shares it
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

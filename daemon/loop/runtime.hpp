@@ -76,6 +76,7 @@ class Runtime final : public api::Host {
     void send(core::ConnectionId connection, std::string line, core::ResourcePtr descriptor) override;
     bool send_event(core::ConnectionId connection, const std::string& line) override;
     bool read_log(api::LogId log, core::ConnectionId connection, api::LogRequest request) override;
+    api::LogThreads log_threads(core::UserId reader) const override { return log_readers_.threads(reader); }
     void log_completed(api::LogId log) override { log_readers_.complete(log); }
     void forget_log(api::LogId log) override { log_readers_.forget(log); }
     void resume(core::ConnectionId connection) override;

@@ -1,8 +1,10 @@
 #include "daemon/sys/log_stream.hpp"
 
 #include <array>
+#include <chrono>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <system_error>
@@ -19,6 +21,7 @@ namespace procd::sys {
 namespace {
 
 constexpr int k_look_without_watch_ms = 200;
+constexpr auto k_until_told_again = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -36,6 +39,9 @@ struct LogStream::State {
 
     void run();
     End read();
+    // False: there was no memory for it, and another try is due.
+    bool tell(std::optional<End>& end);
+    bool is_discarded();
     bool pass_on(Chunk chunk);
     bool await_room();
     bool is_complete();
@@ -74,6 +80,11 @@ bool LogStream::State::await_room() {
     }
 }
 
+bool LogStream::State::is_discarded() {
+    const std::lock_guard guard(lock);
+    return discarded;
+}
+
 bool LogStream::State::is_complete() {
     const std::lock_guard guard(lock);
     return completed || !plan.follow;
@@ -89,7 +100,7 @@ bool LogStream::State::pass_on(Chunk chunk) {
 
 LogStream::End LogStream::State::read() {
     End end;
-    auto files = LogFiles::open(plan.path, plan.owner);
+    auto files = LogFiles::open(plan.path, plan.owner, [this] { return is_discarded(); });
     if (!files) {
         end.error = files.error();
         return end;
@@ -131,24 +142,33 @@ LogStream::End LogStream::State::read() {
     return end;
 }
 
-void LogStream::State::run() {
-    End end;
-    try {
-        end = read();
-    } catch (const std::bad_alloc&) {
-        end.error = SysError{"read", plan.path, ENOMEM};
-    }
+bool LogStream::State::tell(std::optional<End>& end) try {
+    if (!end) end = End{SysError{"read", plan.path, ENOMEM}};
     const std::lock_guard guard(lock);
-    if (!discarded) handlers.on_end(std::move(end));
+    if (!discarded) handlers.on_end(*end);
+    return true;
+} catch (...) {
+    return false;
 }
 
-std::unique_ptr<LogStream> LogStream::start(Plan plan, Handlers handlers) {
+// Nothing may be thrown out of it, which would be procd's end. Who reads waits for the end, so without memory
+// it is told as soon as there is some.
+void LogStream::State::run() {
+    std::optional<End> end;
+    try {
+        end = read();
+    } catch (...) {  // for want of memory: told as the end
+    }
+    while (!tell(end)) std::this_thread::sleep_for(k_until_told_again);
+}
+
+std::unique_ptr<LogStream> LogStream::start(Plan plan, Handlers handlers, std::shared_ptr<const void> kept) {
     UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake) return nullptr;
     auto state = std::make_shared<State>(std::move(plan), std::move(handlers), std::move(wake));
     try {
         const AllSignalsBlocked blocked;  // inherited: the loop's signals are the loop's
-        std::thread([state] { state->run(); }).detach();
+        std::thread([state, kept = std::move(kept)] { state->run(); }).detach();
     } catch (const std::system_error&) {
         return nullptr;
     }

@@ -35,14 +35,16 @@ class LogStream {
         ino_t inode = 0;
     };
     // Called on the thread, under a lock that the destructor takes: must not wait for anything. on_end: once,
-    // the last.
+    // the last; again after a moment where it throws.
     struct Handlers {
         std::function<void(Chunk)> on_chunk;
         std::function<void(End)> on_end;
     };
 
     // Null: no thread or no descriptor is to be had.
-    static std::unique_ptr<LogStream> start(Plan plan, Handlers handlers);
+    // kept: let go when the thread has ended, which may be long after this.
+    static std::unique_ptr<LogStream> start(Plan plan, Handlers handlers,
+                                            std::shared_ptr<const void> kept = nullptr);
     // No handler is called any more. The thread and what it holds go as soon as it is out of its system call.
     ~LogStream();
     LogStream(const LogStream&) = delete;

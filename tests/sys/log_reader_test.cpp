@@ -260,6 +260,57 @@ TEST_CASE("a log that its writer truncates goes on from its new beginning") {
     CHECK(rest.text == numbered(100, 110));
 }
 
+TEST_CASE("who has told that a log was truncated goes on in it when its bytes get other numbers") {
+    for (const bool hole : {false, true}) {
+        for (const bool read_before : {false, true}) {
+            CAPTURE(hole);
+            CAPTURE(read_before);
+            const TempDir dir;
+            const std::string log = dir.file("log");
+            append(log, numbered(0, 101) + "x\n");
+            append(log_index_path(log), to_text(LogIndex{2, 1000, hole ? 1080u : 1000u, 1000}));
+            if (hole) append(log_piece_path(log, 1), numbered(0, 10));
+            LogReader reader = reader_of(log);
+            REQUIRE(reader.begin_at_last(std::nullopt, true));
+            CHECK(read_all_of(reader, false).text.size() > 700);
+            REQUIRE(::truncate(log.c_str(), 0) == 0);
+            if (read_before && !hole) append(log, numbered(200, 210));
+            All all = read_all_of(reader, false);
+            CHECK(all.truncated);
+            append(log, numbered(200 + all.text.size() / 8, 220));
+            const UniqueFd index(::open(log_index_path(log).c_str(), O_WRONLY | O_CLOEXEC));
+            REQUIRE(write_log_index(index.get(), {4, 1810, 1810, 1810}));
+            const All rest = read_all_of(reader, false);
+            CHECK(rest.dropped == 0);
+            CHECK(!rest.truncated);
+            CHECK(all.text + rest.text == numbered(200, 220));
+        }
+    }
+}
+
+TEST_CASE("a cut of a log that was truncated is a cut") {
+    for (const bool cut_before : {false, true}) {
+        const LogPlace place(LogTrimmer::How::collapse);
+        if (place.path().empty()) return;
+        append(place.log(), numbered(0, 3000));
+        LogTrimmer trimmer(place.log(), LogTrimmer::How::collapse, 0);
+        if (cut_before) REQUIRE(trimmer.trim());
+        LogReader reader = reader_of(place.log());
+        REQUIRE(reader.begin_at_last(std::nullopt, true));
+        read_all_of(reader, false);
+        REQUIRE(::truncate(place.log().c_str(), 0) == 0);
+        CHECK(read_all_of(reader, false).truncated);
+        append(place.log(), numbered(3000, 6000));
+        CHECK(read_all_of(reader, false).text == numbered(3000, 6000));
+        REQUIRE(trimmer.trim());
+        append(place.log(), numbered(6000, 6010));
+        const All rest = read_all_of(reader, false);
+        CHECK(rest.dropped == 0);
+        CHECK(!rest.truncated);
+        CHECK(rest.text == numbered(6000, 6010));
+    }
+}
+
 TEST_CASE("a cut that nobody finishes is waited for a moment, once, and told") {
     for (const auto how : k_ways) {
         const LogPlace place(how);
@@ -340,6 +391,29 @@ TEST_CASE("a log that is removed or replaced is read on, and known to be out of 
     append(dir.file("old"), "two\n");
     CHECK(!reader.files().in_place());
     CHECK(read_all_of(reader, false).text == "one\ntwo\n");
+}
+
+TEST_CASE("who is behind reads on where he was when the log and its index are removed") {
+    for (const bool made_anew : {false, true}) {
+        const LogPlace place(LogTrimmer::How::collapse);
+        if (place.path().empty()) return;
+        append(place.log(), numbered(0, 3000));
+        LogTrimmer trimmer(place.log(), LogTrimmer::How::collapse, 0);
+        REQUIRE(trimmer.trim());
+        append(place.log(), numbered(3000, 40000));
+        LogReader reader = reader_of(place.log());
+        REQUIRE(reader.begin_at_last(30000, true));
+        auto lines = reader.next(false);
+        REQUIRE(lines);
+        std::string text(lines->text);
+        ::unlink(log_index_path(place.log()).c_str());
+        ::unlink(place.log().c_str());
+        if (made_anew) append(log_index_path(place.log()), "");  // and not written yet
+        const All rest = read_all_of(reader, true);
+        CHECK(rest.dropped == 0);
+        CHECK(!rest.truncated);
+        CHECK(text + rest.text == numbered(10000, 40000));
+    }
 }
 
 TEST_CASE("a watch tells what is written, and that a log is removed") {

@@ -101,6 +101,15 @@ class FakeHost final : public Host {
         logs[log] = {connection, std::move(request), false};
         return true;
     }
+    LogThreads log_threads(core::UserId reader) const override {
+        LogThreads threads{stuck_log_threads.contains(reader) ? stuck_log_threads.at(reader) : 0, 0};
+        for (const auto& [user, count] : stuck_log_threads) threads.of_all += count;
+        for (const auto& [log, reading] : logs) {
+            ++threads.of_all;
+            if (reading.request.reader == reader) ++threads.of_reader;
+        }
+        return threads;
+    }
     void log_completed(LogId log) override { logs.at(log).completed = true; }
     void forget_log(LogId log) override { logs.erase(log); }
     void resume(core::ConnectionId connection) override { resumed.push_back(connection); }
@@ -140,6 +149,7 @@ class FakeHost final : public Host {
     bool out_of_descriptors = false;  // nothing can be looked up
     bool no_pidfd_to_be_had = false;
     bool out_of_threads = false;
+    std::map<core::UserId, std::size_t> stuck_log_threads;  // of readings that were forgotten
 
     std::vector<Sent> sent;
     std::map<LogId, LogReading> logs;

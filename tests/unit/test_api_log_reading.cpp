@@ -175,3 +175,20 @@ TEST_CASE("a user reads a bounded number of logs at once, and so do all together
     CHECK(desk.api.owes(2));
     for (const auto& [log, reading] : desk.host.logs) CHECK(reading.connection != 1);
 }
+
+TEST_CASE("a thread that reads on for nobody counts as a log that its user reads") {
+    Desk desk(0);
+    const Peer alice = desk.peer(1, 2001), bob = desk.peer(2, 2002);
+    desk.spawn(alice);
+    desk.spawn(bob);
+    desk.host.stuck_log_threads[2001] = LogStreams::k_most_of_user - 1;
+    desk.send(alice, "logs", {{"process", 1}, {"follow", true}});
+    CHECK(desk.host.logs.size() == 1);
+    CHECK(desk.complaint(alice, "logs", {{"process", 1}}) ==
+          "user 2001 reads 64 logs, the most that one may at once");
+    CHECK(desk.refusal(bob, "logs", {{"process", 2}}) == "none");
+    desk.host.stuck_log_threads[0] = LogStreams::k_most;
+    CHECK(desk.refusal(bob, "logs", {{"process", 2}}) == "limit");
+    desk.host.stuck_log_threads.clear();
+    CHECK(desk.refusal(alice, "logs", {{"process", 1}}) == "none");
+}

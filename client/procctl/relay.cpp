@@ -53,6 +53,7 @@ Relay::Relay(TerminalPair pair)
 void Relay::begin() {
     begun_ = true;
     resize();
+    may_use_input();  // raw before anything is shown, be it all over already
 }
 
 void Relay::resize() {

@@ -55,9 +55,8 @@ void NumberedLog::write_lines(std::uint64_t count) {
     while (count > 0) {
         std::string text;
         for (std::uint64_t i = 0; i < std::min(count, k_together); ++i) {
-            char line[32];
-            std::snprintf(line, sizeof line, "%020llu\n", static_cast<unsigned long long>(next_ + i));
-            text += line;
+            const std::string digits = std::to_string(next_ + i);
+            text.append(k_line - 1 - digits.size(), '0').append(digits).push_back('\n');
         }
         REQUIRE(::write(fd_->get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
         next_ += text.size() / k_line;

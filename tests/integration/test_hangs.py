@@ -14,7 +14,8 @@ PROMPT = 0.1 if os.environ.get('PROCD_TEST_SANITIZED') else 0.010
 
 class HangTest(ProcdTest):
     def assertPrompt(self, duration=0.5):
-        """Another client is answered within 10 ms all the while; one outlier is the machine's."""
+        """Another client is answered within 10 ms all the while, but for what a loaded machine, and strace where it traces
+        procd's loop, add now and then; nothing comes near the seconds for which the child is held."""
         times = []
         end = time.monotonic() + duration
         with Client(self.procd.socket) as client:
@@ -25,7 +26,8 @@ class HangTest(ProcdTest):
                 time.sleep(0.01)
         times.sort()
         self.assertGreater(len(times), 5, times)
-        self.assertLess(times[-2], PROMPT, times[-5:])
+        self.assertLess(times[len(times) * 9 // 10], PROMPT, times[-5:])
+        self.assertLess(times[-1], 10 * PROMPT, times[-5:])
         begin = time.monotonic()
         with Client(self.procd.socket) as client:
             client.call('hello')

@@ -80,8 +80,7 @@ bool Relay::may_use_input() {
     return in_front;
 }
 
-// ---- while waiting
-// ------------------------------------------------------------------------------------------
+// ---- while waiting -------------------------------------------------------------------------------------
 
 Deadline Relay::prepare(std::vector<pollfd>& entries) {
     const bool open = static_cast<bool>(pair_.master);

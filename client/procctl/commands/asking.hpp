@@ -25,4 +25,18 @@ int tell_many(Context& context, std::vector<std::string> words, auto&& fill) {
     return context.answer(k_done, *reply);
 }
 
+// What a notification says. None: it is of a newer procd, about something that this procctl does not know.
+template <class Params>
+std::optional<Params> params_of(const procd::client::Notification& notification) {
+    namespace proto = procd::proto;
+    Params params;
+    try {
+        proto::decode(notification.params, params, proto::Path{nullptr, "params", std::nullopt},
+                      proto::Unknown::ignore);
+    } catch (const proto::DecodeError&) {
+        return std::nullopt;
+    }
+    return params;
+}
+
 }  // namespace procctl

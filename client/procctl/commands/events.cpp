@@ -1,3 +1,4 @@
+#include "client/procctl/commands/asking.hpp"
 #include "client/procctl/commands/commands.hpp"
 #include "client/procctl/render.hpp"
 
@@ -11,18 +12,13 @@ bool print_arrived(Context& context, procd::client::Connection& connection, std:
     while (const auto notification = connection.next_notification()) {
         if (notification->method != "event") continue;
         if (notification->params.is_object() && notification->params.contains("overflow")) return false;
-        proto::EventParams event;
-        try {
-            proto::decode(notification->params, event, proto::Path{nullptr, "params", std::nullopt},
-                          proto::Unknown::ignore);
-        } catch (const proto::DecodeError&) {
-            continue;  // of a newer procd, about something that this procctl does not know
-        }
-        seen = event.seq;
+        const auto event = params_of<proto::EventParams>(*notification);
+        if (!event) continue;
+        seen = event->seq;
         if (context.options.json)
             context.out.line(proto::dump(procd::client::member_of(notification->line, "params")));
         else
-            context.out.text(event_line(event));
+            context.out.text(event_line(*event));
     }
     return true;
 }

@@ -109,15 +109,10 @@ int print_file(Context& context, LogReader reader, std::optional<LogEnd> end) {
 bool print_arrived(LogPrinter& printer, procd::client::Connection& connection) {
     while (const auto notification = connection.next_notification()) {
         if (notification->method != "log") continue;
-        proto::LogDataParams params;
-        try {
-            proto::decode(notification->params, params, proto::Path{nullptr, "params", std::nullopt},
-                          proto::Unknown::ignore);
-        } catch (const proto::DecodeError&) {
-            continue;  // of a newer procd, about something that this procctl does not know
-        }
-        const auto dropped = static_cast<std::uint64_t>(params.dropped.value_or(0));
-        if (!printer.print(params.data.value, dropped, params.truncated.value_or(false))) return false;
+        const auto params = params_of<proto::LogDataParams>(*notification);
+        if (!params) continue;
+        const auto dropped = static_cast<std::uint64_t>(params->dropped.value_or(0));
+        if (!printer.print(params->data.value, dropped, params->truncated.value_or(false))) return false;
     }
     return true;
 }

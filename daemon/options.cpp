@@ -42,7 +42,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
                    "Listen here. Default: systemd's, else /run/procd/procd.sock for root, "
                    "else procd/procd.sock in $XDG_RUNTIME_DIR, else in ~/.local/state");
     app.add_option("--runtime-dir", options.runtime_dir,
-                   "procd's own files. Default: the socket's directory");
+                   "procd's own files: the socket, without -s, and the journal. Default: the socket's "
+                   "directory");
     app.add_option("--log-dir", options.log_dir,
                    "Logs of processes. Default: log in the socket's directory with -s, else "
                    "$LOGS_DIRECTORY, else log in $STATE_DIRECTORY, else /var/log/procd for root, else "
@@ -72,6 +73,9 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     app.add_option("--ready-fd", options.ready_fd,
                    "Write a newline here, and close it, when the socket answers")
         ->check(CLI::Range(0, std::numeric_limits<int>::max()));
+    app.add_flag_callback("--no-journal", [&options] { options.journal = false; },
+                          "Write no journal: should procd be killed, the next one knows nothing of what it "
+                          "started");
     app.add_flag("--allow-confined", options.allow_confined,
                  "As root: start processes also for callers in other namespaces or under seccomp, who get "
                  "out that way");

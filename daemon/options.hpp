@@ -18,6 +18,7 @@ struct Options {
     std::string socket_group;       // empty: procd for root where that group is there
     int ready_fd = -1;
     bool allow_confined = false;
+    bool journal = true;
     std::size_t retain = 1000;
     std::size_t max_processes = 4096, max_connections = 1024, max_waits = 8192;
     std::size_t max_descriptors = 4096, max_record_bytes = std::size_t{64} << 20;

@@ -9,6 +9,7 @@
 
 #include "daemon/loop/log.hpp"
 #include "daemon/loop/runtime.hpp"
+#include "daemon/state/journal_text.hpp"
 #include "daemon/sys/containment.hpp"
 #include "daemon/sys/limits.hpp"
 #include "daemon/sys/listener.hpp"
@@ -16,6 +17,7 @@
 #include "daemon/sys/notify.hpp"
 #include "daemon/sys/process_self.hpp"
 #include "daemon/sys/signals.hpp"
+#include "daemon/sys/state_file.hpp"
 #include "daemon/sys/users.hpp"
 
 namespace procd {
@@ -24,6 +26,7 @@ namespace {
 struct Places {
     std::string socket;
     std::string log_dir;
+    std::string runtime_dir;  // of the journal; empty: the socket's
     bool make_parents = false;
 };
 
@@ -58,6 +61,7 @@ Places places(const Options& options, bool root) {
                 (runtime.empty() ? variable("HOME") + "/.local/state" : runtime) + "/procd/procd.sock";
     }
     places.socket = absolute(places.socket);
+    if (!options.runtime_dir.empty()) places.runtime_dir = absolute(options.runtime_dir);
 
     const std::string logs = variable("LOGS_DIRECTORY"), state = variable("STATE_DIRECTORY");
     const std::string beside = places.socket.substr(0, places.socket.rfind('/'));
@@ -96,6 +100,39 @@ Result<sys::Listener> open_listener(const Options& options, const Places& places
     return sys::Listener::open(listener_config(options, places, root));
 }
 
+// Beside the socket, or in the runtime directory under the socket's name.
+std::string journal_of(const std::string& socket, const Places& places) {
+    const std::string name = socket.substr(socket.rfind('/') + 1) + ".journal";
+    if (places.runtime_dir.empty()) return socket.substr(0, socket.rfind('/') + 1) + name;
+    return places.runtime_dir + "/" + name;
+}
+
+// What the procd before wrote down. Whatever is wrong with it, procd starts.
+std::optional<state::Journal> former_journal(const std::string& path) {
+    if (path.empty()) return std::nullopt;
+    auto text = sys::read_state_file(path);
+    if (!text) {
+        loop::log_warning("the journal of the procd before is not read: " + text.error().message());
+        return std::nullopt;
+    }
+    if (!*text) return std::nullopt;
+    state::Journal journal = state::read_journal(**text);
+    if (journal.header && !state::is_readable(*journal.header)) {
+        const std::string aside = path + ".version-" + std::to_string(journal.header->version);
+        (void)sys::rename_file(path, aside);
+        loop::log_warning("the journal " + path + " is of a newer procd's and cannot be read: it is put aside as " +
+                          aside + ", and what that procd started is ended");
+        journal.saved = {};
+        return journal;
+    }
+    if (journal.torn)
+        loop::log_warning("the last line of the journal " + path + " is torn: it was being written when procd ended");
+    else if (journal.broken > 0)
+        loop::log_warning("of the journal " + path + " " + std::to_string(journal.broken) +
+                          " lines cannot be used (" + journal.why + "); the others are");
+    return journal;
+}
+
 core::Duration seconds(double value) {
     constexpr double k_longest = 1e9;
     return std::chrono::duration_cast<core::Duration>(
@@ -124,8 +161,14 @@ int start_and_serve(const Options& options) {
     if (!listener) return fail(listener.error());
     auto log_directory = sys::LogDirectory::open(where.log_dir);
     if (!log_directory) return fail(log_directory.error());
-    auto containment =
-        sys::make_containment(options.containment, sys::ContainmentConfig{listener->path(), ""});
+    loop::open_log();
+    const std::string journal_path = options.journal ? journal_of(listener->path(), where) : "";
+    loop::Inheritance inheritance;
+    inheritance.journal = former_journal(journal_path);
+    sys::ContainmentConfig containment_config{listener->path(), "", ""};
+    if (inheritance.journal && inheritance.journal->header)
+        containment_config.former_place = inheritance.journal->header->group;
+    auto containment = sys::make_containment(options.containment, containment_config);
     if (!containment) return fail(containment.error());
 
     config.core.grace = seconds(options.grace);
@@ -141,9 +184,10 @@ int start_and_serve(const Options& options) {
     config.version = PROCD_VERSION;
     config.allow_confined = options.allow_confined;
 
-    loop::open_log();
+    config.journal_path = journal_path;
     loop::Runtime runtime(std::move(config), std::move(*listener), std::move(*containment),
                           std::move(*signals), std::move(*log_directory));
+    runtime.inherit(std::move(inheritance));
     runtime.run([&] {
         if (options.ready_fd >= 0) sys::tell_ready(options.ready_fd);
     });

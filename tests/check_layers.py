@@ -61,7 +61,12 @@ LAYERS = [
     layer("daemon/core/", "", "daemon/core/"),
     layer("daemon/sys/", "os libsystemd", "daemon/sys/ base/"),
     layer("daemon/api/", "nlohmann", "daemon/api/ daemon/core/ proto/"),
-    layer("daemon/loop/", "asio spdlog fmt", "daemon/loop/ daemon/api/ daemon/core/ daemon/sys/ base/ proto/"),
+    layer("daemon/state/", "nlohmann", "daemon/state/ daemon/core/ proto/"),
+    layer(
+        "daemon/loop/",
+        "asio spdlog fmt",
+        "daemon/loop/ daemon/api/ daemon/core/ daemon/state/ daemon/sys/ base/ proto/",
+    ),
     layer("daemon/options.", "os nlohmann spdlog fmt CLI11 libsystemd", "daemon/ base/ proto/"),
     layer("daemon/main.", "os nlohmann spdlog fmt libsystemd", "daemon/ base/ proto/"),
     layer("daemon/start.", "os nlohmann spdlog fmt libsystemd", "daemon/ base/ proto/"),

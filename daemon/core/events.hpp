@@ -14,6 +14,7 @@ struct LaunchSucceeded {
     ProcessId id;
     std::int64_t pid;
     std::optional<std::string> log, log_stderr;
+    std::uint64_t start_time = 0;
 };
 struct LaunchFailed {
     ProcessId id;

@@ -62,6 +62,8 @@ struct LaunchSpec {
     LogSpec log;
     std::vector<ResourcePtr> descriptors;  // land at 3, 4, …
     ResourcePtr terminal;                  // controls its session; none: nothing does
+    // It was given descriptors, and they ended with the procd that held them: it cannot be started any more.
+    bool lost_descriptors = false;
     Identity identity;
 };
 

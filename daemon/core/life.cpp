@@ -5,7 +5,7 @@
 namespace procd::core {
 
 State Life::state() const {
-    switch (phase_) {
+    switch (is_.phase) {
         case Phase::initial:
         case Phase::starting:
             return State::initial;
@@ -23,47 +23,47 @@ State Life::state() const {
 }
 
 Steps Life::start() {
-    if (phase_ != Phase::initial) return {};
-    phase_ = Phase::starting;
+    if (is_.phase != Phase::initial) return {};
+    is_.phase = Phase::starting;
     return {Step::launch};
 }
 
 Steps Life::spawned(Mono now) {
-    if (phase_ != Phase::starting) return {};
-    main_alive_ = true;
-    phase_ = Phase::running;
-    if (kill_wanted_) return kill_now(now);
-    if (end_wanted_) return end_now(now);
+    if (is_.phase != Phase::starting) return {};
+    is_.main_alive = true;
+    is_.phase = Phase::running;
+    if (is_.kill_wanted) return kill_now(now);
+    if (is_.end_wanted) return end_now(now);
     return {};
 }
 
 Steps Life::launch_failed() {
-    if (phase_ == Phase::starting) finish();
+    if (is_.phase == Phase::starting) finish();
     return {};
 }
 
 Steps Life::main_exited(Mono now) {
-    if (!main_alive_) return {};
-    main_alive_ = false;
-    if (phase_ == Phase::running) {
-        phase_ = Phase::lingering;
-        deadline_ = now + k_linger;
+    if (!is_.main_alive) return {};
+    is_.main_alive = false;
+    if (is_.phase == Phase::running) {
+        is_.phase = Phase::lingering;
+        is_.deadline = now + k_linger;
     }
     return {Step::count};
 }
 
 Steps Life::terminate(Mono now, std::optional<Duration> grace) {
-    const Mono by = now + grace.value_or(grace_);
-    switch (phase_) {
+    const Mono by = now + grace.value_or(is_.grace);
+    switch (is_.phase) {
         case Phase::initial:
         case Phase::exited:
             return {};
         case Phase::starting:
-            deadline_ = end_wanted_ && deadline_ ? std::min(*deadline_, by) : by;
-            end_wanted_ = true;
+            is_.deadline = is_.end_wanted && is_.deadline ? std::min(*is_.deadline, by) : by;
+            is_.end_wanted = true;
             return {};
         case Phase::ending:
-            deadline_ = std::min(deadline_.value_or(by), by);
+            is_.deadline = std::min(is_.deadline.value_or(by), by);
             return {Step::terminate};
         case Phase::killing:
             return {};
@@ -72,24 +72,24 @@ Steps Life::terminate(Mono now, std::optional<Duration> grace) {
         case Phase::kept:
             break;
     }
-    end_wanted_ = true;
-    deadline_ = by;
+    is_.end_wanted = true;
+    is_.deadline = by;
     return end_now(now);
 }
 
 Steps Life::hurry(Mono now) {
-    const bool in_grace = phase_ == Phase::ending || (phase_ == Phase::starting && end_wanted_);
-    if (in_grace) deadline_ = std::min(deadline_.value_or(now + grace_), now + grace_);
+    const bool in_grace = is_.phase == Phase::ending || (is_.phase == Phase::starting && is_.end_wanted);
+    if (in_grace) is_.deadline = std::min(is_.deadline.value_or(now + is_.grace), now + is_.grace);
     return {};
 }
 
 Steps Life::kill(Mono now) {
-    switch (phase_) {
+    switch (is_.phase) {
         case Phase::initial:
         case Phase::exited:
             return {};
         case Phase::starting:
-            end_wanted_ = kill_wanted_ = true;
+            is_.end_wanted = is_.kill_wanted = true;
             retry_later(now);
             return {Step::abandon};
         case Phase::running:
@@ -99,39 +99,39 @@ Steps Life::kill(Mono now) {
         case Phase::killing:
             break;
     }
-    end_wanted_ = true;
+    is_.end_wanted = true;
     return kill_now(now);
 }
 
 Steps Life::counted(Mono now, std::size_t rest) {
-    if (main_alive_ || phase_ == Phase::initial || phase_ == Phase::starting || phase_ == Phase::exited)
+    if (is_.main_alive || is_.phase == Phase::initial || is_.phase == Phase::starting || is_.phase == Phase::exited)
         return {};
     if (rest == 0) {
         finish();
         return {};
     }
-    if (phase_ != Phase::lingering || !linger_over_) return {};
+    if (is_.phase != Phase::lingering || !is_.linger_over) return {};
     // The main ended by itself, and these did not follow.
-    leftovers_ = rest;
-    if (keep_leftovers_) {
-        phase_ = Phase::kept;
-        deadline_.reset();
+    is_.leftovers = rest;
+    if (is_.keep_leftovers) {
+        is_.phase = Phase::kept;
+        is_.deadline.reset();
         return {};
     }
-    deadline_ = now + grace_;
+    is_.deadline = now + is_.grace;
     return end_now(now);
 }
 
 Steps Life::expired(Mono now) {
-    switch (phase_) {
+    switch (is_.phase) {
         case Phase::starting:
-            if (!end_wanted_) return {};
-            kill_wanted_ = true;
+            if (!is_.end_wanted) return {};
+            is_.kill_wanted = true;
             retry_later(now);
             return {Step::abandon};
         case Phase::lingering:
-            linger_over_ = true;
-            deadline_.reset();
+            is_.linger_over = true;
+            is_.deadline.reset();
             return {Step::count};
         case Phase::ending:
             return kill_now(now);
@@ -143,41 +143,59 @@ Steps Life::expired(Mono now) {
         case Phase::exited:
             break;
     }
-    deadline_.reset();
+    is_.deadline.reset();
     return {};
 }
 
 Steps Life::release_kept(Mono now) {
-    if (phase_ != Phase::kept) return {};
-    deadline_ = now + grace_;
+    if (is_.phase != Phase::kept) return {};
+    is_.deadline = now + is_.grace;
     return end_now(now);
 }
 
+Steps Life::resume(Mono now) {
+    switch (is_.phase) {
+        case Phase::ending:
+            return end_now(now);
+        case Phase::killing:
+            return kill_now(now);
+        case Phase::lingering:
+        case Phase::kept:
+            return {Step::count};
+        case Phase::initial:
+        case Phase::starting:
+        case Phase::running:
+        case Phase::exited:
+            break;
+    }
+    return {};
+}
+
 Steps Life::end_now(Mono now) {
-    phase_ = Phase::ending;
-    if (!deadline_) deadline_ = now + grace_;
+    is_.phase = Phase::ending;
+    if (!is_.deadline) is_.deadline = now + is_.grace;
     Steps steps{Step::terminate};
-    if (!main_alive_) steps.push_back(Step::count);
+    if (!is_.main_alive) steps.push_back(Step::count);
     return steps;
 }
 
 Steps Life::kill_now(Mono now) {
-    if (phase_ != Phase::killing) retry_ = k_first_retry;
-    phase_ = Phase::killing;
+    if (is_.phase != Phase::killing) is_.retry = k_first_retry;
+    is_.phase = Phase::killing;
     retry_later(now);
     Steps steps{Step::kill};
-    if (!main_alive_) steps.push_back(Step::count);
+    if (!is_.main_alive) steps.push_back(Step::count);
     return steps;
 }
 
 void Life::retry_later(Mono now) {
-    deadline_ = now + retry_;
-    retry_ = std::min(retry_ * 2, k_last_retry);
+    is_.deadline = now + is_.retry;
+    is_.retry = std::min(is_.retry * 2, k_last_retry);
 }
 
 void Life::finish() {
-    phase_ = Phase::exited;
-    deadline_.reset();
+    is_.phase = Phase::exited;
+    is_.deadline.reset();
 }
 
 }  // namespace procd::core

@@ -40,21 +40,40 @@ constexpr Duration k_linger = std::chrono::milliseconds(200);
 constexpr Duration k_first_retry = std::chrono::milliseconds(10);  // of a kill or an abandon; doubles up to
 constexpr Duration k_last_retry = std::chrono::seconds(1);
 
+// All that a Life knows.
+struct LifeRecord {
+    Phase phase = Phase::initial;
+    bool main_alive = false;
+    bool end_wanted = false;
+    bool kill_wanted = false;
+    bool linger_over = false;
+    Duration grace{};
+    bool keep_leftovers = false;
+    Duration retry = k_first_retry;
+    std::optional<Mono> deadline{};
+    std::size_t leftovers = 0;
+
+    bool operator==(const LifeRecord&) const = default;
+};
+
 class Life {
   public:
     explicit Life(Duration grace = std::chrono::seconds(10), bool keep_leftovers = false)
-        : grace_(grace), keep_leftovers_(keep_leftovers) {}
+        : is_{.grace = grace, .keep_leftovers = keep_leftovers} {}
+    explicit Life(const LifeRecord& record) : is_(record) {}
 
-    Phase phase() const { return phase_; }
+    const LifeRecord& record() const { return is_; }
+
+    Phase phase() const { return is_.phase; }
     State state() const;
     // From spawned() until main_exited().
-    bool main_alive() const { return main_alive_; }
+    bool main_alive() const { return is_.main_alive; }
     // Whether an end was asked for (and not just the main's own).
-    bool end_wanted() const { return end_wanted_; }
+    bool end_wanted() const { return is_.end_wanted; }
     // When expired() is due.
-    std::optional<Mono> deadline() const { return deadline_; }
+    std::optional<Mono> deadline() const { return is_.deadline; }
     // How many were left when the main had ended by itself and the linger was over.
-    std::size_t leftovers() const { return leftovers_; }
+    std::size_t leftovers() const { return is_.leftovers; }
 
     Steps start();
     Steps spawned(Mono now);
@@ -71,6 +90,8 @@ class Life {
     Steps expired(Mono now);
     // The owner ended: what was kept for it goes.
     Steps release_kept(Mono now);
+    // What was begun by a procd that is gone goes on. Whether what it decided last was done is not known.
+    Steps resume(Mono now);
 
   private:
     Steps end_now(Mono now);
@@ -78,16 +99,7 @@ class Life {
     void retry_later(Mono now);
     void finish();
 
-    Phase phase_ = Phase::initial;
-    bool main_alive_ = false;
-    bool end_wanted_ = false;
-    bool kill_wanted_ = false;
-    bool linger_over_ = false;
-    Duration grace_;
-    bool keep_leftovers_;
-    Duration retry_ = k_first_retry;
-    std::optional<Mono> deadline_;
-    std::size_t leftovers_ = 0;
+    LifeRecord is_;
 };
 
 }  // namespace procd::core

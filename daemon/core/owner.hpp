@@ -25,6 +25,8 @@ struct OwnerKey {
 struct OwnerFacts {
     std::int64_t pid = 0;  // 0: none
     std::string comm;
+    // Of that pid, for whom it alone says who the owner is: another may have it by now. 0: it does not.
+    std::uint64_t start_time = 0;
 };
 
 // An owner that is in use: it owns processes, counts their names, or is a session's lease.

@@ -34,8 +34,9 @@ struct Process {
     std::shared_ptr<const LaunchSpec> spec;              // until it was started, or could not be
     std::array<std::optional<SessionId>, 3> streams_of;  // whose streams it got
     std::int64_t pid = 0;                                // 0 before start
+    std::uint64_t start_time = 0;  // of that pid (field 22 of /proc/PID/stat): another may have it by now
     std::optional<std::string> log, log_stderr;
-    bool retain_logs = false;
+    LogSpec log_spec;
     std::string output;  // where stdout and stderr go, in words
     Wall created;
     std::optional<Wall> started, ended;

@@ -14,6 +14,7 @@
 #include "daemon/core/owner.hpp"
 #include "daemon/core/process.hpp"
 #include "daemon/core/retention.hpp"
+#include "daemon/core/saved.hpp"
 #include "daemon/core/selector.hpp"
 #include "daemon/core/timers.hpp"
 #include "daemon/core/types.hpp"
@@ -80,6 +81,16 @@ class Supervisor {
     std::optional<Mono> next_deadline() const { return timers_.next(); }
     bool stopping() const { return stop_ != Stop::no; }
 
+    // ---- from one procd to the next ----
+    // First of all: what the one before knew. Connections and sessions were its own: they have vanished.
+    // Whether its processes live yet, the events are to say: LaunchSucceeded or LaunchFailed where one was
+    // being started, MainExited where the main has ended.
+    Actions restore(Saved saved, Now now);
+    bool has_changes() const { return !changes_.empty(); }
+    Changes take_changes() { return std::exchange(changes_, {}); }
+    ProcessId next_id() const { return next_id_; }
+    SessionId next_session() const { return next_session_; }
+
     // ---- requests: all or nothing; what is to be done is appended to `actions` ----
     Outcome<ProcessId> create(const Caller& caller, Creation creation, Now now);
     // Answered by on_started.
@@ -129,6 +140,8 @@ class Supervisor {
     // Whether something that has not exited belongs to this owner.
     bool has_unfinished(const OwnerKey& key) const;
     const std::set<ProcessId>* owned_by(const OwnerKey& key) const;
+    const Owner* find_owner(const OwnerKey& key) const;
+    const std::map<OwnerKey, Owner>& owners() const { return owners_; }
     const std::set<ProcessId>* named(const std::string& name) const;
     std::string fate(const Process& process) const;
 
@@ -146,6 +159,10 @@ class Supervisor {
     void answer_wait(Token token, bool timed_out, Actions& actions);
     Process* record(ProcessId id);            // that a pending wait names: kept or closed
     UserId unpin(ProcessId id, Token token);  // whose it is
+
+    // supervisor_restore.cpp
+    void put_back(Process process);
+    void vanish(Now now, Actions& actions);
 
     // supervisor_life.cpp
     void on(const LaunchSucceeded& event, Now now, Actions& actions);
@@ -175,6 +192,7 @@ class Supervisor {
     void finished_one(const OwnerKey& key, Actions& actions);  // an unfinished process less
     void take_in(Owner& owner, ProcessId id);
     void drop_if_idle(const OwnerKey& key, Actions& actions);
+    void forget_owner(std::map<OwnerKey, Owner>::iterator entry);
     void end_sessions_of(ConnectionId connection, Now now, Actions& actions);
     void stop(Stop level, Now now, Actions& actions);
     void leave_if_done(Actions& actions);
@@ -196,6 +214,7 @@ class Supervisor {
     Timers timers_;
     Retention retention_;
     Ledger ledger_;
+    Changes changes_;
     ProcessId next_id_ = 1;
     SessionId next_session_ = 1;
     Stop stop_ = Stop::no;

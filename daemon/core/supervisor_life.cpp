@@ -18,6 +18,7 @@ Process* Supervisor::lookup(ProcessId id) {
 }
 
 void Supervisor::carry_out(Process& process, const Steps& steps, Actions& actions) {
+    if (!steps.empty()) changes_.processes.insert(process.id);
     for (const Step step : steps) {
         switch (step) {
             case Step::launch:
@@ -46,6 +47,7 @@ void Supervisor::announce(Process& process) {
     const State state = process.state();
     if (state == process.announced) return;
     process.announced = state;
+    changes_.processes.insert(process.id);
     listener_.on_change(state == State::running    ? EventType::started
                         : state == State::stopping ? EventType::stopping
                                                    : EventType::exited,
@@ -73,7 +75,9 @@ void Supervisor::on(const LaunchSucceeded& event, Now now, Actions& actions) {
     Process* const process = lookup(event.id);
     if (!process || process->life.phase() != Phase::starting) return;
     --starting_;
+    changes_.processes.insert(event.id);
     process->pid = event.pid;
+    process->start_time = event.start_time;
     process->log = event.log;
     process->log_stderr = event.log_stderr;
     process->started = now.wall;
@@ -104,6 +108,7 @@ void Supervisor::on(const LaunchFailed& event, Now now, Actions& actions) {
     process->ending = Ending{Exit{How::exec_failed, not_found ? 127 : 126, 0, false},
                              process->end_cause.value_or(Cause::self), 0};
     process->announced = State::exited;
+    changes_.processes.insert(event.id);
     const bool forget = process->spawn;
     if (!forget) listener_.on_change(EventType::exited, *process);
     if (process->start_token) listener_.on_started(*process->start_token, *process, &event.failure);
@@ -126,6 +131,7 @@ void Supervisor::on(const MainExited& event, Now now, Actions& actions) {
         ending.cause = *process->end_cause;
     else if (event.exit.how == How::signaled && process->signals_sent.contains(event.exit.signal))
         ending.cause = Cause::client;
+    changes_.processes.insert(event.id);
     process->ending = ending;
     process->ended = now.wall;
     process->ended_mono = now.mono;
@@ -136,13 +142,14 @@ void Supervisor::on(const MainExited& event, Now now, Actions& actions) {
 void Supervisor::on(const TreeCounted& event, Now now, Actions& actions) {
     Process* const process = lookup(event.id);
     if (!process || process->exited()) return;
-    const std::size_t before = process->life.leftovers();
+    const LifeRecord was = process->life.record();
     carry_out(*process, process->life.counted(now.mono, event.rest), actions);
     // Nothing is kept for an owner that has ended, or that waits for it.
     if (stopping() || !owner_takes_more(process->owner))
         carry_out(*process, process->life.release_kept(now.mono), actions);
     if (process->ending) process->ending->leftovers = process->life.leftovers();
-    if (process->life.leftovers() != before)
+    if (process->life.record() != was) changes_.processes.insert(event.id);
+    if (process->life.leftovers() != was.leftovers)
         actions.push_back(
             Report{process->name + " (id " + std::to_string(process->id) + ") ended and left " +
                    std::to_string(process->life.leftovers()) +
@@ -210,6 +217,7 @@ void Supervisor::evict(UserId uid, Actions& actions) {
 
 void Supervisor::remove(ProcessId id, Actions& actions) {
     Process& process = processes_.at(id);
+    changes_.processes.insert(id);
     listener_.on_change(EventType::closed, process);
     if (!process.exited()) {
         finished_one(process.owner, actions);
@@ -222,7 +230,7 @@ void Supervisor::remove(ProcessId id, Actions& actions) {
     if (const auto entry = owners_.find(owner); entry != owners_.end()) entry->second.processes.erase(id);
     timers_.set({Timers::Kind::life, static_cast<std::uint64_t>(id)}, std::nullopt);
     retention_.remove(id);
-    if (process.retain_logs)
+    if (process.log_spec.retain)
         actions.push_back(Forget{id, "", ""});
     else
         actions.push_back(Forget{id, process.log.value_or(""), process.log_stderr.value_or("")});
@@ -235,7 +243,7 @@ void Supervisor::remove(ProcessId id, Actions& actions) {
     drop_if_idle(owner, actions);
     // What its leftovers made counted there, whoever owned it.
     const auto own = owners_.find(OwnerKey{OwnerKind::process, static_cast<std::uint64_t>(id)});
-    if (own != owners_.end() && own->second.processes.empty()) owners_.erase(own);
+    if (own != owners_.end() && own->second.processes.empty()) forget_owner(own);
 }
 
 // ---- looking ---------------------------------------------------------------------------------------------
@@ -259,6 +267,11 @@ const Session* Supervisor::find_session(SessionId id) const {
 bool Supervisor::has_unfinished(const OwnerKey& key) const {
     const auto found = owners_.find(key);
     return found != owners_.end() && found->second.unfinished > 0;
+}
+
+const Owner* Supervisor::find_owner(const OwnerKey& key) const {
+    const auto found = owners_.find(key);
+    return found == owners_.end() ? nullptr : &found->second;
 }
 
 const std::set<ProcessId>* Supervisor::owned_by(const OwnerKey& key) const {

@@ -90,6 +90,7 @@ void Supervisor::move_to(Process& process, const OwnerKey& key, const OwnerFacts
     if (!process.exited()) ++owner.unfinished;
     drop_if_idle(old, actions);
     retention_.remove(process.id);
+    changes_.processes.insert(process.id);
     listener_.on_change(EventType::changed, process);
 }
 
@@ -111,19 +112,20 @@ void Supervisor::drop_if_idle(const OwnerKey& key, Actions& actions) {
     const auto entry = owners_.find(key);
     if (entry == owners_.end() || !entry->second.processes.empty()) return;
     Owner& owner = entry->second;
-    if (owner.ended) {
-        if (owner.resting) resting_.erase(*owner.resting);
-        owners_.erase(entry);
-        return;
-    }
+    if (owner.ended) return forget_owner(entry);
     if (key.kind != OwnerKind::pid || owner.resting) return;
     owner.resting = next_resting_++;
     resting_.emplace(*owner.resting, key);
     if (resting_.size() <= k_most_resting_owners) return;
     const OwnerKey oldest = resting_.begin()->second;
-    resting_.erase(resting_.begin());
-    owners_.erase(oldest);
+    forget_owner(owners_.find(oldest));
     actions.push_back(StopWatching{oldest, true});
+}
+
+void Supervisor::forget_owner(std::map<OwnerKey, Owner>::iterator entry) {
+    if (entry->second.resting) resting_.erase(*entry->second.resting);
+    if (entry->second.constructions > 0) changes_.owners.insert(entry->first);
+    owners_.erase(entry);
 }
 
 // Daemons end with it. Of non-daemons, procd becomes the owner, unless it ended politely and waits for them.
@@ -199,6 +201,7 @@ Outcome<SessionId> Supervisor::open_session(const Caller& caller, std::string na
     if (auto problem = memory_problem(caller.uid, Session::bytes_for(name))) return *problem;
     ledger_.add(caller.uid, Session::bytes_for(name));
     const SessionId id = next_session_++;
+    changes_.numbers = true;
     sessions_held_by_[caller.connection].insert(id);
     owner_entry(OwnerKey{OwnerKind::session, static_cast<std::uint64_t>(id)}, caller.uid, holder);
     sessions_.emplace(

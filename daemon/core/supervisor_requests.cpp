@@ -99,6 +99,8 @@ Process& Supervisor::construct(const Caller& caller, Creation creation, Now now)
                                 enclosing->uid, OwnerFacts{})
                   : owner;
     const ProcessId id = next_id_++;
+    changes_.processes.insert(id);
+    changes_.owners.insert(counter.key);
     Process& process = processes_[id];
     process.id = id;
     process.uid = creation.uid;
@@ -113,7 +115,7 @@ Process& Supervisor::construct(const Caller& caller, Creation creation, Now now)
     process.command = creation.spec->command;
     process.cwd = creation.spec->cwd.value_or("/");
     process.streams_of = creation.spec->streams_of;
-    process.retain_logs = creation.spec->log.retain;
+    process.log_spec = creation.spec->log;
     process.output = output_text(*creation.spec);
     process.spec = std::move(creation.spec);
     process.created = now.wall;
@@ -173,6 +175,7 @@ Outcome<Done> Supervisor::rename(ProcessId id, const std::string& name) {
     process.name = name;
     by_name_[name].insert(id);
     recharge(process);
+    changes_.processes.insert(id);
     listener_.on_change(EventType::changed, process);
     return Done{};
 }
@@ -190,6 +193,7 @@ Outcome<Done> Supervisor::set_daemon(const Caller& caller, ProcessId id, bool da
     Process& process = processes_.at(id);
     if (process.daemon == daemon) return Done{};
     process.daemon = daemon;
+    changes_.processes.insert(id);
     listener_.on_change(EventType::changed, process);
     return Done{};
 }
@@ -312,7 +316,8 @@ Outcome<Done> Supervisor::signal(const std::vector<ProcessId>& ids, const Client
         if (process.life.phase() == Phase::starting) {
             process.signals_pending.add(signal);
         } else {
-            if (process.alive()) process.signals_sent.insert(signal.number);
+            if (process.alive() && process.signals_sent.insert(signal.number).second)
+                changes_.processes.insert(id);
             actions.push_back(SendSignal{id, signal.number, signal.tree, false, signal.sender});
         }
     }

@@ -1,3 +1,4 @@
+#include "daemon/loop/child.hpp"
 #include "daemon/loop/children.hpp"
 
 #include <algorithm>
@@ -13,12 +14,13 @@
 namespace procd::loop {
 namespace {
 
-// How often a tree is counted that is expected to become empty: quickly where nothing tells, seldom where a
-// descriptor does (it cannot tell of what left the group).
-constexpr auto k_first_poll = std::chrono::milliseconds(5);
+// Where a descriptor tells, a tree is counted seldom (it cannot tell of what left the group).
 constexpr auto k_first_poll_watched = std::chrono::milliseconds(50);
 constexpr auto k_last_poll = std::chrono::seconds(1);
 constexpr auto k_traced_poll = std::chrono::milliseconds(20);
+// How long whoever has taken over an earlier procd's child may leave it a zombie, which keeps its exit code to
+// itself.
+constexpr auto k_unreaped = std::chrono::seconds(2);
 
 core::Exit core_exit(const sys::Exit& exit) {
     return core::Exit{exit.signaled ? core::How::signaled : core::How::exited, exit.code, exit.signal,
@@ -26,21 +28,6 @@ core::Exit core_exit(const sys::Exit& exit) {
 }
 
 }  // namespace
-
-struct Children::Child {
-    explicit Child(asio::io_context& io) : poll(io) {}
-    std::shared_ptr<Launching> launching;  // until the child runs
-    std::unique_ptr<Readiness> pidfd;      // until it was reaped
-    pid_t pid = 0;
-    uid_t uid = 0;
-    std::unique_ptr<Readiness> tree;  // cgroup.events, while the tree is expected to become empty
-    bool tree_armed = false;
-    Alarm poll;
-    core::Duration next_poll = k_first_poll;
-    std::vector<ChildLog> logs;
-    std::size_t draining = 0;  // pipes to logs that are not empty yet
-    bool drained = false;
-};
 
 Children::Children(asio::io_context& io, sys::Containment& containment, std::shared_ptr<Logs> logs,
                    ChildrenConfig config, Tell tell)
@@ -103,7 +90,7 @@ void Children::launched(core::ProcessId id, std::shared_ptr<Launching> launching
     mains_.insert(spawned.pid);
     containment_.born(
         id, sys::TreeMain{spawned.pid, child.pidfd->fd(), spawned.start_time, launching->action.uid});
-    core::LaunchSucceeded told{id, spawned.pid, std::nullopt, std::nullopt};
+    core::LaunchSucceeded told{id, spawned.pid, std::nullopt, std::nullopt, spawned.start_time};
     const auto take = [&](std::optional<ChildLog>& log, std::optional<std::string>& path) {
         if (!log) return;
         if (!log->path.empty()) path = log->path;
@@ -170,12 +157,28 @@ void Children::refresh(core::ProcessId id) {
     if (found == children_.end() || !found->second->pidfd) return;
     Child& child = *found->second;
     if (!sys::has_exited(child.pidfd->fd())) return;
-    const auto exit = sys::reap(child.pidfd->fd());
-    if (!exit) return;
+    if (!child.taken_back) {
+        if (const auto exit = sys::reap(child.pidfd->fd())) main_ended(id, child, core_exit(*exit));
+        return;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    const bool reaped = !sys::pid_of(child.pidfd->fd());  // before the look: only then it is the last word
+    auto exit = sys::recorded_exit(child.pidfd->fd());
+    if (!exit && !reaped) exit = sys::zombie_exit(child.pidfd->fd());
+    if (exit) {
+        main_ended(id, child, core_exit(*exit));
+    } else if (reaped || now - child.seen_dead.value_or(now) > k_unreaped) {
+        main_ended(id, child, core::Exit{core::How::lost, 0, 0, false});
+    } else if (!child.seen_dead) {
+        child.seen_dead = now;
+    }
+}
+
+void Children::main_ended(core::ProcessId id, Child& child, const core::Exit& exit) {
     containment_.main_reaped(id);
     mains_.erase(child.pid);
     child.pidfd.reset();
-    tell_(core::MainExited{id, core_exit(*exit)});
+    tell_(core::MainExited{id, exit});
 }
 
 Result<UniqueFd> Children::sentinel(core::ProcessId id) {
@@ -236,6 +239,11 @@ void Children::count(core::ProcessId id) {
     const auto found = children_.find(id);
     if (found == children_.end() || found->second->pidfd || found->second->launching) return;
     const std::size_t rest = containment_.count_rest(id);
+    if (found->second->unknown) {
+        if (rest == 0) return carry_out(core::ReleaseTree{id});
+        containment_.kill_tree(id);
+        return watch_tree(id);
+    }
     if (rest > 0) {
         found->second->drained = false;  // whoever is left may write again
         watch_tree(id);

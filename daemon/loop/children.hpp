@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include "daemon/core/actions.hpp"
 #include "daemon/core/events.hpp"
+#include "daemon/core/process.hpp"
 #include "daemon/loop/alarm.hpp"
 #include "daemon/loop/logs.hpp"
 #include "daemon/loop/readiness.hpp"
@@ -42,6 +44,22 @@ class Children {
     void carry_out(const core::CountTree& action);
     void carry_out(const core::ReleaseTree& action);
 
+    // ---- what an earlier procd started ----
+    // Takes its process back. pidfd: one that was kept of it; empty: one is opened, if the process is still
+    // the same. False: the main is gone, and nobody knows how it ended.
+    bool take_back(const core::Process& process, UniqueFd pidfd);
+    // How far a start had come that was under way.
+    struct Birth {
+        bool began = false;  // there is a place for it, so it may have been born
+        pid_t pid = 0;       // 0: nobody lives there
+        std::uint64_t start_time = 0;
+        std::optional<std::string> log, log_stderr;
+    };
+    Birth birth_of(const core::Process& process);
+    // Ends a tree that nobody knows any more.
+    void end_unknown(core::ProcessId id);
+    std::vector<core::ProcessId> left_trees() const { return containment_.left_trees(); }
+
     // Reaps the main if it has ended, and tells.
     void refresh(core::ProcessId id);
     // Readable once the main has ended.
@@ -59,6 +77,7 @@ class Children {
     void not_launched(core::ProcessId id, const std::shared_ptr<Launching>& launching,
                       const sys::SpawnError& error);
     void await_exit(core::ProcessId id);
+    void main_ended(core::ProcessId id, Child& child, const core::Exit& exit);
     void count(core::ProcessId id);
     void count_all();
     void count_later(core::ProcessId id);

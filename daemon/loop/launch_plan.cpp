@@ -84,6 +84,10 @@ struct SourceOf {
 std::variant<sys::LaunchPlan, sys::SpawnError> prepare_plan(Children::Launching& launching,
                                                             const ChildrenConfig& config, Logs& logs) {
     const core::LaunchSpec& spec = *launching.action.spec;
+    if (spec.lost_descriptors) {
+        launching.log_problem = "use the descriptors given, which ended with the procd that held them,";
+        return sys::SpawnError{sys::Stage::prepare, EBADF, false};
+    }
     sys::LaunchPlan plan;
     plan.argv = spec.command;
     plan.env = environment(launching.action, config.socket_path);

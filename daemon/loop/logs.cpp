@@ -59,6 +59,20 @@ Result<ChildLog> Logs::make(const core::Launch& action, sys::LogKind kind) {
     return log;
 }
 
+std::optional<ChildLog> Logs::take_back(const std::string& path, core::UserId uid,
+                                        const core::LogSpec& spec) {
+    auto file = directory_.reopen(path, uid);
+    if (!file) return std::nullopt;
+    ChildLog log;
+    log.path = path;
+    log.file = std::make_shared<const UniqueFd>(std::move(file->fd));
+    log.kept =
+        keeper_.add(log.file, path, file->uid, file->gid,
+                    {spec.max.value_or(default_limits_.max), spec.keep.value_or(default_limits_.keep)});
+    log.close();
+    return log;
+}
+
 void Logs::drain(const ChildLog& log, std::function<void()> drained) {
     pump_.drain(log.pumped, [this, alive = alive_, drained = std::move(drained)] {
         later(io_, [alive, drained] {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,14 @@ class Logs {
 
     // On a spawner thread, before the child is there.
     Result<ChildLog> make(const core::Launch& action, sys::LogKind kind);
+    // A log that an earlier procd made: it is held to its limits again. None: it is not there any more. What
+    // it came by a pipe ended with that procd.
+    std::optional<ChildLog> take_back(const std::string& path, core::UserId uid, const core::LogSpec& spec);
+    // The log of a process that was being started when procd ended; none: it has none.
+    std::optional<std::string> find(core::ProcessId id, const std::string& name, sys::LogKind kind,
+                                    core::UserId uid) const {
+        return directory_.find_new(id, name, kind, uid);
+    }
     // What is in its pipe by now is in the log when `drained` is called, on the loop.
     void drain(const ChildLog& log, std::function<void()> drained);
     // Nobody writes to it any more.

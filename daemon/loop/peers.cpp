@@ -49,7 +49,7 @@ core::Outcome<std::optional<api::Watched>> PidWatches::watch(UniqueFd pidfd) {
     const std::uint64_t number = known->second;
     Entry& entry = entries_[number];
     entry.identity = identity;
-    entry.watched = api::Watched{number, {*pid, stat->comm}, *uid};
+    entry.watched = api::Watched{number, {*pid, stat->comm, stat->start_time}, *uid};
     if (!entry.pidfd) {
         entry.pidfd = std::make_unique<Readiness>(io_, std::move(pidfd));
         if (const auto problem = entry.pidfd->problem()) {
@@ -59,6 +59,25 @@ core::Outcome<std::optional<api::Watched>> PidWatches::watch(UniqueFd pidfd) {
         entry.pidfd->on_readable([this, number] { ended(number); });
     }
     return std::optional(entry.watched);
+}
+
+bool PidWatches::take_back(std::uint64_t number, const core::OwnerFacts& facts, bool owns) {
+    next_ = std::max(next_, number + 1);
+    const auto pid = static_cast<pid_t>(facts.pid);
+    auto pidfd = sys::open_pidfd(pid);
+    const auto stat = sys::read_stat(pid);
+    const auto uid = sys::effective_uid_of(pid);
+    if (!pidfd || !stat || !uid || stat->start_time != facts.start_time || sys::has_exited(pidfd->get()))
+        return false;
+    const Identity identity{pid, stat->start_time};
+    by_identity_[identity] = number;
+    Entry& entry = entries_[number];
+    entry.identity = identity;
+    entry.watched = api::Watched{number, {pid, stat->comm, stat->start_time}, *uid};
+    if (!owns) return true;
+    entry.pidfd = std::make_unique<Readiness>(io_, std::move(*pidfd));
+    entry.pidfd->on_readable([this, number] { ended(number); });
+    return true;
 }
 
 void PidWatches::rest(std::uint64_t number, bool forget) {

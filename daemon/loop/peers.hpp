@@ -28,6 +28,8 @@ class PidWatches {
     // None: there is no such process, or it has ended.
     core::Outcome<std::optional<api::Watched>> watch(pid_t pid);
     core::Outcome<std::optional<api::Watched>> watch(UniqueFd pidfd);
+    // One that an earlier procd kept under this number. owns: its end is to be noticed. False: it has ended.
+    bool take_back(std::uint64_t number, const core::OwnerFacts& facts, bool owns);
     // Its end need not be noticed any more; the number stays its own, but where it is to be forgotten.
     void rest(std::uint64_t number, bool forget);
 

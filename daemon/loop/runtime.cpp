@@ -51,6 +51,7 @@ Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<s
                    api_.happened(core::OwnerEnded{{core::OwnerKind::pid, number}});
                }),
       api_(config_.core, *this),
+      journal_(io_, config_.journal_path),
       log_readers_(
           io_,
           [this](core::ConnectionId id) {
@@ -72,6 +73,7 @@ Runtime::~Runtime() = default;
 
 void Runtime::run(const Ready& ready) {
     await_signal();
+    journal_.begin(api_.core(), journal_header());
     service_manager_.ready();
     ready();
     log_info("ready on " + acceptor_->path() + " (" + self_.containment + ")");
@@ -107,6 +109,8 @@ void Runtime::await_signal() {
 
 // What an action leads to at once comes after what was decided before it.
 void Runtime::perform(core::Actions actions) {
+    // Before anything is done, or told: a procd that is killed in the middle of it knows what it was at.
+    guarded([this] { journal_.write(); });
     for (core::Action& action : actions) actions_.push_back(std::move(action));
     if (std::exchange(performing_, true)) return;
     while (!actions_.empty()) {

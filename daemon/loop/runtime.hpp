@@ -18,6 +18,7 @@
 #include "daemon/loop/children.hpp"
 #include "daemon/loop/connection.hpp"
 #include "daemon/loop/descriptor.hpp"
+#include "daemon/loop/journal.hpp"
 #include "daemon/loop/log_readers.hpp"
 #include "daemon/loop/logs.hpp"
 #include "daemon/loop/peers.hpp"
@@ -36,7 +37,14 @@ struct RuntimeConfig {
     std::size_t max_connections = 1024;
     std::size_t max_descriptors = 4096;
     bool allow_confined = false;
+    std::string journal_path;      // empty: nothing is written down
     sys::ResourceLimit nofile{};  // procd's own before it was raised: what children of nobody's get
+};
+
+// What a procd that is gone left to this one.
+struct Inheritance {
+    std::optional<state::Journal> journal;
+    std::map<core::ProcessId, UniqueFd> pidfds;  // kept by the service manager
 };
 
 // One procd at work: connections in, the core's decisions out. Everything happens on the thread that calls
@@ -49,6 +57,9 @@ class Runtime final : public api::Host {
     Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<sys::Containment> containment,
             UniqueFd signals, sys::LogDirectory logs);
     ~Runtime() override;
+
+    // Before run().
+    void inherit(Inheritance inheritance);
 
     // Until procd was told to stop and everything has ended. ready: called when the socket answers.
     void run(const Ready& ready);
@@ -96,6 +107,12 @@ class Runtime final : public api::Host {
     bool on_request(Connection& connection, const Connection::Request& request);
     void on_closed(Connection& connection);
     void close_if_done(core::ConnectionId id);
+    // recovery.cpp
+    void take_back_all(std::map<core::ProcessId, UniqueFd> pidfds);
+    void finish_start(const core::Process& process);
+    void take_back_owners();
+    state::Header journal_header() const;
+
     void await_signal();
     void carry_out(const core::Action& action);
     void leave();
@@ -113,6 +130,7 @@ class Runtime final : public api::Host {
     Children children_;
     PidWatches watches_;
     api::Api api_;
+    Journal journal_;
     LogReaders log_readers_;
     std::unordered_map<core::ConnectionId, Client> clients_;
     std::map<std::uint32_t, std::size_t> connections_of_;

@@ -10,7 +10,6 @@
 #include <unistd.h>
 #include <unordered_set>
 
-#include "daemon/sys/cgroup_instance.hpp"
 #include "daemon/sys/names.hpp"
 #include "daemon/sys/pidfd.hpp"
 
@@ -26,8 +25,9 @@ constexpr std::chrono::milliseconds k_farewell_pause{2};
 }  // namespace
 
 Result<std::unique_ptr<Containment>> CgroupContainment::make(const CgroupPlace& base,
-                                                             const std::string& socket_path) {
-    auto instance = make_instance_group(base);
+                                                             const std::string& socket_path,
+                                                             const std::string& former_place) {
+    auto instance = make_instance_group(base, socket_path, former_place);
     if (!instance) return instance.error();
     return std::unique_ptr<Containment>(new CgroupContainment(std::move(*instance), socket_path));
 }
@@ -35,20 +35,20 @@ Result<std::unique_ptr<Containment>> CgroupContainment::make(const CgroupPlace& 
 CgroupContainment::~CgroupContainment() {
     // The last process of a group may be on its way out still. What lives on (kept on purpose) keeps its
     // group.
-    for (int i = 0; i < k_farewell_tries && !remove_group(instance_.directory); ++i) {
-        if (is_populated(instance_.directory) && i > k_farewell_tries / 10) return;
+    for (int i = 0; i < k_farewell_tries && !remove_group(instance_.place.directory); ++i) {
+        if (is_populated(instance_.place.directory) && i > k_farewell_tries / 10) return;
         std::this_thread::sleep_for(k_farewell_pause);
     }
 }
 
 std::string CgroupContainment::description() const {
-    return "every process has a cgroup of its own below " + instance_.directory +
+    return "every process has a cgroup of its own below " + instance_.place.directory +
            ": whatever it starts is found there and ends with it";
 }
 
 Result<UniqueFd> CgroupContainment::open_group(TreeId id, const std::string& name) {
     const std::string component = "/" + group_name(id, name);
-    const CgroupPlace place{instance_.directory + component, instance_.path + component};
+    const CgroupPlace place{instance_.place.directory + component, instance_.place.path + component};
     if (::mkdir(place.directory.c_str(), 0755) != 0) return SysError{"mkdir", place.directory, errno};
     UniqueFd group(::open(place.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!group) {
@@ -76,10 +76,15 @@ void CgroupContainment::main_reaped(TreeId id) {
 }
 
 std::optional<TreeId> CgroupContainment::tree_of_group(const std::string& path) const {
-    if (!is_within(path, instance_.path) || path.size() <= instance_.path.size() + 1) return std::nullopt;
-    const std::string rest = path.substr(instance_.path.size() + 1);
-    const TreeId id = id_of_group_name(rest.substr(0, rest.find('/')));
-    return trees_.count(id) != 0 ? std::optional(id) : std::nullopt;
+    const auto below = [&](const CgroupPlace& root) -> std::optional<TreeId> {
+        if (!is_within(path, root.path) || path.size() <= root.path.size() + 1) return std::nullopt;
+        const std::string rest = path.substr(root.path.size() + 1);
+        const TreeId id = id_of_group_name(rest.substr(0, rest.find('/')));
+        const auto tree = trees_.find(id);
+        return tree == trees_.end() ? std::nullopt : std::optional(id);
+    };
+    if (const auto id = below(instance_.place)) return id;
+    return instance_.former ? below(*instance_.former) : std::nullopt;
 }
 
 std::optional<TreeId> CgroupContainment::tree_of_session(pid_t session) const {
@@ -258,6 +263,60 @@ void CgroupContainment::remove_doomed() {
         doomed_.erase(doomed_.begin());
         if (!remove_group(directory)) doomed_.push_back(std::move(directory));
     }
+}
+
+// ---- what an earlier procd left --------------------------------------------------------------------------
+
+std::vector<TreeId> CgroupContainment::left_trees() {
+    left_.clear();
+    const auto look = [this](const CgroupPlace& root) {
+        for (const std::string& directory : child_groups(root.directory)) {
+            const std::string component = directory.substr(root.directory.size());
+            const TreeId id = id_of_group_name(std::string_view(component).substr(1));
+            if (id > 0 && trees_.count(id) == 0)
+                left_.insert_or_assign(id, CgroupPlace{directory, root.path + component});
+        }
+    };
+    if (instance_.former) look(*instance_.former);
+    look(instance_.place);
+    std::vector<TreeId> ids;
+    for (const auto& [id, place] : left_) ids.push_back(id);
+    return ids;
+}
+
+void CgroupContainment::take_back(TreeId id, const TreeMain& main) {
+    auto place = left_.extract(id);
+    // One that has no group here is what its main leads to.
+    CgroupPlace found = place.empty() ? CgroupPlace{"/nowhere", "/nowhere"} : std::move(place.mapped());
+    Tree tree{std::move(found), main, main.pidfd < 0, {}};
+    trees_[id] = std::move(tree);
+    if (main.pid != 0) by_main_[main.pid] = id;
+}
+
+pid_t CgroupContainment::find_main(TreeId id, uid_t) {
+    const auto left = left_.find(id);
+    if (left == left_.end()) return 0;
+    pid_t main = 0;
+    std::pair<bool, std::uint64_t> best;  // that leads no session, and when it was started
+    for (const pid_t pid : processes_in(left->second.directory)) {
+        const auto stat = read_stat(pid);
+        if (!stat || stat->is_dead()) continue;
+        const std::pair<bool, std::uint64_t> rank{stat->session != pid, stat->start_time};
+        if (main != 0 && best <= rank) continue;
+        main = pid;
+        best = rank;
+    }
+    return main;
+}
+
+bool CgroupContainment::holds(TreeId id, pid_t pid, uid_t uid) {
+    const auto left = left_.find(id);
+    const auto path = cgroup_of(pid);
+    if (left != left_.end() && path && is_within(*path, left->second.path)) return true;
+    // Another manager may have moved it.
+    TreeMain main;
+    main.uid = uid;
+    return tagged_tree(pid, socket_path_) == id && is_credible(pid, main);
 }
 
 Result<std::optional<TreeId>> CgroupContainment::tree_of(pid_t pid) {

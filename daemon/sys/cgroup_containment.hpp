@@ -6,19 +6,21 @@
 #include <vector>
 
 #include "daemon/sys/adopted.hpp"
+#include "daemon/sys/cgroup_instance.hpp"
 #include "daemon/sys/cgroupfs.hpp"
 #include "daemon/sys/containment.hpp"
 
 namespace procd::sys {
 
-// A cgroup a tree, all of them below one group of this instance: <own>/procd-<pid>/<id>-<name>. A process is
+// A cgroup a tree, all of them below one group of this instance: <own>/procd-<digits>/<id>-<name>. A process is
 // born in its tree's group and everything it starts stays there, whatever it does to its session, environment
 // or parentage. Only somebody with rights on the hierarchy can move a process out (a login manager does); who
 // was moved is found among what procd adopts, by session, by environment and by parentage.
 class CgroupContainment : public Containment {
   public:
     // base: the group to make the instance's group in.
-    static Result<std::unique_ptr<Containment>> make(const CgroupPlace& base, const std::string& socket_path);
+    static Result<std::unique_ptr<Containment>> make(const CgroupPlace& base, const std::string& socket_path,
+                                                     const std::string& former_place);
     ~CgroupContainment() override;
 
     std::string kind() const override { return "cgroup"; }
@@ -32,6 +34,11 @@ class CgroupContainment : public Containment {
     std::size_t count_rest(TreeId id) override;
     UniqueFd empty_watch(TreeId id) override;
     void remove(TreeId id) override;
+    std::vector<TreeId> left_trees() override;
+    void take_back(TreeId id, const TreeMain& main) override;
+    pid_t find_main(TreeId id, uid_t uid) override;
+    bool holds(TreeId id, pid_t pid, uid_t uid) override;
+    std::string place() const override { return instance_.place.directory; }
     Result<std::optional<TreeId>> tree_of(pid_t pid) override;
     std::vector<pid_t> strays() override;
     std::size_t kill_strays() override;
@@ -44,7 +51,7 @@ class CgroupContainment : public Containment {
         std::vector<ProcessKey> escaped;  // outside of the group, and known to be of this tree
     };
 
-    CgroupContainment(CgroupPlace instance, std::string socket_path)
+    CgroupContainment(InstanceGroup instance, std::string socket_path)
         : instance_(std::move(instance)), socket_path_(std::move(socket_path)) {}
 
     std::optional<TreeId> tree_of_group(const std::string& path) const;
@@ -59,7 +66,8 @@ class CgroupContainment : public Containment {
     void signal_main(const Tree& tree, int signal, std::optional<uid_t> sender = std::nullopt) const;
     void remove_doomed();
 
-    CgroupPlace instance_;
+    InstanceGroup instance_;
+    std::map<TreeId, CgroupPlace> left_;  // groups of an earlier procd's that nobody has taken back yet
     std::string socket_path_;
     std::map<TreeId, Tree> trees_;
     std::unordered_map<pid_t, TreeId> by_main_;

@@ -17,7 +17,7 @@ Result<std::unique_ptr<Containment>> make_cgroup_containment(const ContainmentCo
     const auto base = config.cgroup_mount_override.empty() ? find_own_group()
                                                            : place_of_directory(config.cgroup_mount_override);
     if (!base) return base.error();
-    return CgroupContainment::make(*base, config.socket_path);
+    return CgroupContainment::make(*base, config.socket_path, config.former_place);
 }
 
 }  // namespace

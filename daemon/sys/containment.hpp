@@ -61,6 +61,20 @@ class Containment {
     // Removes the empty group. The id is forgotten.
     virtual void remove(TreeId id) = 0;
 
+    // ---- what an earlier procd left ----
+    // The trees that have a place here still, whoever lives in them.
+    virtual std::vector<TreeId> left_trees() { return {}; }
+    // Takes a tree back, as if it had been born here. main.pid 0: who was its main is not known; main.pidfd
+    // -1: the main is gone.
+    virtual void take_back(TreeId id, const TreeMain& main) = 0;
+    // Who is the main of a tree that an earlier procd was starting: in its group the oldest that leads a
+    // session; without groups who leads one and has the tree's name in its environment. 0: nobody.
+    virtual pid_t find_main(TreeId id, uid_t uid) = 0;
+    // Whether the kernel's facts have a process in that tree (as far as there are any).
+    virtual bool holds(TreeId id, pid_t pid, uid_t uid) = 0;
+    // Where the next procd finds the trees, for left_trees(): the group of this instance; empty: nowhere.
+    virtual std::string place() const { return ""; }
+
     // The tree that a process belongs to by kernel facts (its cgroup, else its ancestry and session), if any.
     // A shortage (SysError::is_shortage) is an error: it says nothing about the process.
     virtual Result<std::optional<TreeId>> tree_of(pid_t pid) = 0;
@@ -76,6 +90,7 @@ struct ContainmentConfig {
         socket_path;  // what children see as PROCD_SOCKET: tells this instance's processes in an environment
     std::string
         cgroup_mount_override;  // a cgroup2 directory to work below; empty: procd's own group, by mountinfo
+    std::string former_place;   // place() of the procd before; empty: there was none
 };
 
 // Reads what empty_watch gave, so that its next change is reported. Whether the group is populated now.

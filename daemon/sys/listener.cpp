@@ -1,6 +1,7 @@
 #include "daemon/sys/listener.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -8,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <thread>
 #include <unistd.h>
 
 #include "daemon/sys/users.hpp"
@@ -17,6 +19,9 @@ namespace {
 
 constexpr int k_backlog = 1024;
 constexpr int k_lock_tries = 100;  // each time the former holder removed the file under our hands
+// A procd that was killed may have left a child that is not beyond its first steps, and holds what procd held.
+constexpr int k_lock_waits = 20;
+constexpr std::chrono::milliseconds k_lock_pause{5};
 
 std::string directory_of(const std::string& path) {
     const std::size_t slash = path.rfind('/');
@@ -89,11 +94,16 @@ bool same_file(int fd, const std::string& path) {
 
 Result<void> Listener::take_lock() {
     const std::string path = config_.path + ".lock";
+    int waits = 0;
     for (int i = 0; i < k_lock_tries; ++i) {
         UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600));
         if (!lock) return SysError{"open", path, errno};
         if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
             if (errno != EWOULDBLOCK) return SysError{"flock", path, errno};
+            if (waits++ < k_lock_waits) {
+                std::this_thread::sleep_for(k_lock_pause);
+                continue;
+            }
             return SysError{"another procd (pid " + holder_of(lock.get()) + ") already serves", config_.path,
                             0};
         }

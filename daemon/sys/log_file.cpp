@@ -112,6 +112,27 @@ Result<LogFile> LogDirectory::create(std::int64_t id, const std::string& name, L
     return SysError{"open", path_ + "/" + stem + suffix, EEXIST};
 }
 
+Result<LogFile> LogDirectory::reopen(const std::string& path, uid_t uid) const {
+    const auto place = find(path);
+    if (!place) return place.error();
+    LogFile log{open_beneath(place->folder.get(), place->name, O_WRONLY | O_APPEND | O_NONBLOCK), path, uid, 0};
+    if (!log.fd) return SysError{"open", path, errno};
+    struct stat status {};
+    if (::fstat(log.fd.get(), &status) != 0) return SysError{"stat", path, errno};
+    if (!S_ISREG(status.st_mode) || status.st_uid != uid)
+        return SysError{"use, as it is another's by now,", path, EPERM};
+    log.gid = status.st_gid;
+    return log;
+}
+
+std::optional<std::string> LogDirectory::find_new(std::int64_t id, const std::string& name, LogKind kind,
+                                                  uid_t uid) const {
+    const std::string path = path_ + "/" + (per_user_ ? std::to_string(uid) + "/" : "") +
+                             group_name(id, name) + (kind == LogKind::errors ? ".err.log" : ".log");
+    const auto there = reopen(path, uid);
+    return there ? std::optional(path) : std::nullopt;
+}
+
 Result<LogPlace> LogDirectory::find(const std::string& path) const {
     const std::string prefix = path_ + "/";
     if (!path.starts_with(prefix)) return SysError{"find", path, ENOENT};

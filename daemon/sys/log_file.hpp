@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -44,6 +45,11 @@ class LogDirectory {
     // "<id>-<escaped name>.<n>.log".
     Result<LogFile> create(std::int64_t id, const std::string& name, LogKind kind, uid_t uid,
                            gid_t gid) const;
+    // One that was made before, of that user's.
+    Result<LogFile> reopen(const std::string& path, uid_t uid) const;
+    // The path that create() would have chosen first, if something is there.
+    std::optional<std::string> find_new(std::int64_t id, const std::string& name, LogKind kind,
+                                        uid_t uid) const;
     // Where the log of this path is by now. ENOENT also for what is not below this directory.
     Result<LogPlace> find(const std::string& path) const;
     // Removes a log with its pieces and its index: the names only, whatever they lead to by now.

@@ -95,6 +95,22 @@ std::optional<Exit> recorded_exit(int pidfd) {
     return from_wait_status(info.exit_code);
 }
 
+std::optional<Exit> zombie_exit(int pidfd) {
+    const auto pid = pid_of(pidfd);
+    if (!pid) return std::nullopt;
+    const std::string directory = "/proc/" + std::to_string(*pid);
+    const auto text = read_kernel_file(directory + "/stat");
+    const auto stat = text ? parse_stat(*text) : std::nullopt;
+    if (!stat || stat->state != 'Z') return std::nullopt;
+    // Whom the kernel does not let know is told 0: this is refused to the same people.
+    char target[64];
+    if (::readlink((directory + "/ns/user").c_str(), target, sizeof target) < 0) return std::nullopt;
+    const auto status = parse_exit_status(*text);
+    // The pid was this process's all the time, if it is still.
+    if (!status || !pid_of(pidfd)) return std::nullopt;
+    return from_wait_status(*status);
+}
+
 bool has_exited(int pidfd) {
     pollfd poller{pidfd, POLLIN, 0};
     return ::poll(&poller, 1, 0) == 1 && (poller.revents & POLLIN) != 0;

@@ -33,6 +33,8 @@ std::optional<Exit> reap(int pidfd);
 // How a process ended that is another's child, or was reaped by another: from the pidfd itself, where the
 // kernel keeps it (6.15).
 std::optional<Exit> recorded_exit(int pidfd);
+// The same of a zombie that its parent has not reaped yet, from /proc (proc_pid_stat(5)).
+std::optional<Exit> zombie_exit(int pidfd);
 
 // True when it has ended, reaped or not.
 bool has_exited(int pidfd);

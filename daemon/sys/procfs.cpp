@@ -134,6 +134,14 @@ std::optional<ProcessStat> parse_stat(std::string_view text) {
     return stat;
 }
 
+std::optional<int> parse_exit_status(std::string_view stat_text) {
+    while (stat_text.ends_with('\n')) stat_text.remove_suffix(1);
+    const std::size_t last = stat_text.rfind(' ');
+    int status = 0;
+    if (last == std::string_view::npos || !to_number(stat_text.substr(last + 1), status)) return std::nullopt;
+    return status;
+}
+
 Result<ProcessStat> read_stat(pid_t pid) {
     const auto text = read_kernel_file(proc_path(pid, "stat"));
     if (!text) return text.error();

@@ -46,6 +46,25 @@ void SubreaperContainment::born(TreeId id, const TreeMain& main) {
     tree.times_found_empty = 0;
 }
 
+void SubreaperContainment::take_back(TreeId id, const TreeMain& main) {
+    Tree& tree = trees_[id] = Tree{};
+    tree.main = main;
+    tree.reaped = main.pidfd < 0;
+    tree.taken_back = true;
+    tree.touched = sweeps_;
+}
+
+pid_t SubreaperContainment::find_main(TreeId id, uid_t uid) {
+    TreeMain user;
+    user.uid = uid;
+    for (const pid_t pid : all_pids()) {
+        const auto stat = read_stat(pid);
+        if (!stat || stat->is_dead() || stat->session != pid || pid == ::getpid()) continue;
+        if (tagged_tree(pid, socket_path_) == id && is_credible(pid, user)) return pid;
+    }
+    return 0;
+}
+
 void SubreaperContainment::main_reaped(TreeId id) {
     const auto tree = trees_.find(id);
     if (tree == trees_.end()) return;

@@ -37,6 +37,9 @@ class SubreaperContainment : public Containment {
     std::size_t count_rest(TreeId id) override;
     UniqueFd empty_watch(TreeId) override { return {}; }
     void remove(TreeId id) override;
+    void take_back(TreeId id, const TreeMain& main) override;
+    pid_t find_main(TreeId id, uid_t uid) override;
+    bool holds(TreeId, pid_t, uid_t) override { return true; }
     Result<std::optional<TreeId>> tree_of(pid_t pid) override;
     std::vector<pid_t> strays() override;
     std::size_t kill_strays() override;
@@ -45,6 +48,7 @@ class SubreaperContainment : public Containment {
     struct Tree {
         TreeMain main;
         bool reaped = false;
+        bool taken_back = false;    // an earlier procd's: its main, and what that leads to, is no child of ours
         bool main_is_dead = false;  // in the last sweep: a zombie, or gone
         int times_found_empty = 0;  // sweeps in a row that found main dead, no member, and no sign of one
         int times_doubted = 0;      // sweeps that would have found it empty, but were unsettled
@@ -58,6 +62,7 @@ class SubreaperContainment : public Containment {
     using Owners = std::unordered_map<pid_t, TreeId>;
 
     void sweep();
+    void remove_strangers(Processes& processes) const;
     void fresh_sweep_for(const Tree& tree);
     void attribute_known(const Processes& processes, Owners& owners) const;
     void attribute_by_session(const Processes& processes, Owners& owners) const;

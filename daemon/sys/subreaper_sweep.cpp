@@ -31,11 +31,12 @@ bool was_settled(const ProcessStat& process) {
     return process.start_time + (k_doubt_seconds + 1) * ticks_a_second < ticks_since_boot();
 }
 
-// Whether a process descends from procd, as the kernel has it now. Only such can be anybody's of ours: what
+// Whether a process descends from procd (or another root), as the kernel has it now. Only such can be anybody's of ours: what
 // an environment or a session says of any other process is no evidence.
-bool descends_from(pid_t root, ProcessStat process, const std::unordered_map<pid_t, ProcessStat>& processes) {
+bool descends_from(const std::unordered_set<pid_t>& roots, ProcessStat process,
+                   const std::unordered_map<pid_t, ProcessStat>& processes) {
     for (int i = 0; i < k_max_ancestors; ++i) {
-        if (process.ppid == root) return true;
+        if (roots.count(process.ppid) != 0) return true;
         if (process.ppid <= 1) return false;
         if (const auto parent = processes.find(process.ppid); parent != processes.end()) {
             process = parent->second;
@@ -55,16 +56,12 @@ void SubreaperContainment::sweep() {
     ++sweeps_;
     const auto began = std::chrono::steady_clock::now();
     Processes processes;
-    const pid_t self = ::getpid();
     for (const pid_t pid : all_pids()) {
         auto stat = read_stat(pid);
-        if (!stat || stat->is_dead() || stat->is_kernel_thread() || pid == self) continue;
+        if (!stat || stat->is_dead() || stat->is_kernel_thread() || pid == ::getpid()) continue;
         processes.emplace(pid, std::move(*stat));
     }
-    std::vector<pid_t> strangers;
-    for (const auto& [pid, process] : processes)
-        if (!descends_from(self, process, processes)) strangers.push_back(pid);
-    for (const pid_t pid : strangers) processes.erase(pid);
+    remove_strangers(processes);
     Owners owners;
     attribute_known(processes, owners);
     attribute_by_session(processes, owners);
@@ -76,6 +73,32 @@ void SubreaperContainment::sweep() {
     remember(processes, owners);
     last_sweep_ = std::chrono::steady_clock::now();
     sweep_took_ = last_sweep_ - began;
+}
+
+// Who is nobody's of ours: neither below procd, nor below the main of a tree that was taken back, or one of
+// its members, nor in such a main's session (whose number is nobody else's while the main lives, or somebody
+// known is in it).
+void SubreaperContainment::remove_strangers(Processes& processes) const {
+    std::unordered_set<pid_t> roots{::getpid()};
+    std::unordered_set<pid_t> sessions;
+    const auto add = [&](pid_t pid, std::uint64_t start) {
+        const auto process = processes.find(pid);
+        if (process == processes.end() || process->second.start_time != start) return;
+        roots.insert(pid);
+        sessions.insert(process->second.session);
+    };
+    for (const auto& [id, tree] : trees_) {
+        if (!tree.taken_back) continue;
+        add(tree.main.pid, tree.main.start_time);
+        for (const auto& [pid, start] : tree.members) add(pid, start);
+    }
+    std::vector<pid_t> strangers;
+    for (const auto& [pid, process] : processes) {
+        const bool ours = roots.count(pid) != 0 || sessions.count(process.session) != 0 ||
+                          descends_from(roots, process, processes);
+        if (!ours) strangers.push_back(pid);
+    }
+    for (const pid_t pid : strangers) processes.erase(pid);
 }
 
 // Mains, and members of earlier sweeps that live.

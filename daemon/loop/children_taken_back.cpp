@@ -1,0 +1,77 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "daemon/loop/child.hpp"
+#include "daemon/loop/children.hpp"
+#include "daemon/sys/pidfd.hpp"
+#include "daemon/sys/procfs.hpp"
+
+// What an earlier procd started.
+namespace procd::loop {
+namespace {
+
+// A descriptor of the process that had this pid when it had that start time, if it is the same still.
+UniqueFd pidfd_of(const core::Process& process) {
+    const auto pid = static_cast<pid_t>(process.pid);
+    if (pid <= 0 || process.start_time == 0) return {};
+    auto pidfd = sys::open_pidfd(pid);
+    if (!pidfd) return {};
+    // First the descriptor, then the look: what was seen is of the process that the descriptor is of, or that
+    // one is dead.
+    const auto start = sys::start_time(pid);
+    return start && *start == process.start_time ? std::move(*pidfd) : UniqueFd();
+}
+
+}  // namespace
+
+bool Children::take_back(const core::Process& process, UniqueFd pidfd) {
+    auto& child = *(children_[process.id] = std::make_unique<Child>(io_));
+    child.taken_back = true;
+    child.pid = static_cast<pid_t>(process.pid);
+    child.uid = process.uid;
+    for (const auto& path : {process.log, process.log_stderr})
+        if (path)
+            if (auto log = logs_->take_back(*path, process.uid, process.log_spec))
+                child.logs.push_back(std::move(*log));
+    sys::TreeMain main{child.pid, -1, process.start_time, process.uid};
+    bool is_known = true;
+    if (process.alive()) {
+        if (!pidfd) {
+            pidfd = pidfd_of(process);
+            if (pidfd && !containment_.holds(process.id, child.pid, process.uid)) pidfd.reset();
+        }
+        is_known = static_cast<bool>(pidfd);
+    }
+    if (process.alive() && is_known) {
+        child.pidfd = std::make_unique<Readiness>(io_, std::move(pidfd));
+        main.pidfd = child.pidfd->fd();
+        mains_.insert(child.pid);
+    }
+    containment_.take_back(process.id, main);
+    if (child.pidfd) await_exit(process.id);
+    return is_known;
+}
+
+Children::Birth Children::birth_of(const core::Process& process) {
+    Birth birth;
+    const auto left = containment_.left_trees();
+    birth.pid = containment_.find_main(process.id, process.uid);
+    birth.began = birth.pid != 0 || std::find(left.begin(), left.end(), process.id) != left.end();
+    if (birth.pid == 0) return birth;
+    const auto start = sys::start_time(birth.pid);
+    if (!start) birth.pid = 0;
+    birth.start_time = start ? *start : 0;
+    birth.log = logs_->find(process.id, process.name, sys::LogKind::output, process.uid);
+    birth.log_stderr = logs_->find(process.id, process.name, sys::LogKind::errors, process.uid);
+    return birth;
+}
+
+void Children::end_unknown(core::ProcessId id) {
+    auto& child = *(children_[id] = std::make_unique<Child>(io_));
+    child.unknown = true;
+    containment_.take_back(id, sys::TreeMain{});
+    count(id);
+}
+
+}  // namespace procd::loop

@@ -1,0 +1,111 @@
+#include "daemon/sys/state_file.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+namespace procd::sys {
+namespace {
+
+Result<void> write_at(int fd, std::string_view text, std::uint64_t at, const std::string& path) {
+    while (!text.empty()) {
+        const ssize_t written = ::pwrite(fd, text.data(), text.size(), static_cast<off_t>(at));
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return SysError{"write", path, written < 0 ? errno : ENOSPC};
+        text.remove_prefix(static_cast<std::size_t>(written));
+        at += static_cast<std::uint64_t>(written);
+    }
+    return {};
+}
+
+Result<std::string> read_range(int fd, std::uint64_t from, std::uint64_t to, const std::string& path) {
+    std::string text(to - from, '\0');
+    std::size_t got = 0;
+    while (got < text.size()) {
+        const ssize_t more =
+            ::pread(fd, text.data() + got, text.size() - got, static_cast<off_t>(from + got));
+        if (more < 0 && errno == EINTR) continue;
+        if (more < 0) return SysError{"read", path, errno};
+        if (more == 0) break;
+        got += static_cast<std::size_t>(more);
+    }
+    text.resize(got);
+    return text;
+}
+
+}  // namespace
+
+Result<StateFile> StateFile::begin(std::string path, const std::string& suffix) {
+    std::string name = path + suffix;
+    if (::unlink(name.c_str()) != 0 && errno != ENOENT) return SysError{"unlink", name, errno};
+    UniqueFd fd(::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd) return SysError{"open", name, errno};
+    return StateFile(std::move(path), std::move(name), std::move(fd));
+}
+
+Result<void> StateFile::append(std::string_view text) {
+    auto written = write_at(fd_.get(), text, size_, path_);
+    if (written)
+        size_ += text.size();
+    else
+        (void)!::ftruncate(fd_.get(), static_cast<off_t>(size_));
+    return written;
+}
+
+Result<void> StateFile::overwrite(std::string_view text) {
+    return write_at(fd_.get(), text, 0, path_);
+}
+
+Result<void> StateFile::commit() {
+    return rename_file(begun_, path_);
+}
+
+bool StateFile::in_place() const {
+    struct stat open {};
+    struct stat named {};
+    return ::fstat(fd_.get(), &open) == 0 && ::lstat(path_.c_str(), &named) == 0 &&
+           open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
+UniqueFd StateFile::watch() const {
+    UniqueFd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    // It is open: that its last name is gone shows in its number of links only.
+    if (watch && ::inotify_add_watch(watch.get(), path_.c_str(), IN_ATTRIB | IN_MOVE_SELF) < 0) watch.reset();
+    return watch;
+}
+
+Result<std::string> StateFile::read(std::uint64_t from, std::uint64_t to) const {
+    return read_range(fd_.get(), from, to, path_);
+}
+
+Result<StateFile> StateFile::duplicate() const {
+    UniqueFd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copy) return SysError{"fcntl", path_, errno};
+    StateFile other(path_, begun_, std::move(copy));
+    other.size_ = size_;
+    return other;
+}
+
+Result<std::optional<std::string>> read_state_file(const std::string& path) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    if (!fd && errno == ENOENT) return std::optional<std::string>();
+    if (!fd) return SysError{"open", path, errno};
+    struct stat status {};
+    if (::fstat(fd.get(), &status) != 0) return SysError{"stat", path, errno};
+    if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 022) != 0)
+        return SysError{"use, as it is not procd's own,", path, EPERM};
+    auto text = read_range(fd.get(), 0, static_cast<std::uint64_t>(status.st_size), path);
+    if (!text) return text.error();
+    return std::optional(std::move(*text));
+}
+
+Result<void> rename_file(const std::string& from, const std::string& to) {
+    if (::rename(from.c_str(), to.c_str()) != 0) return SysError{"rename to", to, errno};
+    return {};
+}
+
+}  // namespace procd::sys

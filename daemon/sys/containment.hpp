@@ -90,7 +90,7 @@ struct ContainmentConfig {
         socket_path;  // what children see as PROCD_SOCKET: tells this instance's processes in an environment
     std::string
         cgroup_mount_override;  // a cgroup2 directory to work below; empty: procd's own group, by mountinfo
-    std::string former_place;   // place() of the procd before; empty: there was none
+    std::string former_place{}; // place() of the procd before; empty: there was none
 };
 
 // Reads what empty_watch gave, so that its next change is reported. Whether the group is populated now.

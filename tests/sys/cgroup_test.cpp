@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,10 +18,6 @@ using namespace procd::sys;
 using namespace support;
 
 namespace {
-
-std::string instance_of(const Trees& trees) {
-    return trees.base() + "/procd-" + std::to_string(::getpid());
-}
 
 void move_to(pid_t pid, const std::string& group) {
     const auto done = [&] {
@@ -79,13 +76,13 @@ TEST_CASE(
     {
         Trees trees("cgroup");
         if (!trees) return;
-        instance = instance_of(trees);
+        instance = trees->place();
         CHECK(trees->kind() == "cgroup");
         CHECK(trees->description().find(instance) != std::string::npos);
         Child& main = trees.start_tree(7, {helper("linger")});
         CHECK(processes_in(instance + "/7-tree") == std::vector<pid_t>{main.pid()});
         {
-            auto second = make_containment("cgroup", {"", trees.base()});
+            auto second = make_containment("cgroup", {trees.socket(), trees.base()});
             REQUIRE(second);
             CHECK(std::filesystem::exists(instance + "-2"));
         }
@@ -101,13 +98,61 @@ TEST_CASE(
     "a group that an instance left is removed by the next, unless somebody lives in it or its procd does") {
     TempGroup group;
     if (group.path().empty()) return;
-    const std::string dead = group.path() + "/procd-4194305";  // beyond any pid
-    const std::string living = group.path() + "/procd-1";
+    const std::string dead = group.path() + "/procd-dead";
+    const std::string living = group.path() + "/procd-living";
     for (const auto& path : {dead, dead + "/1-x", living}) ::mkdir(path.c_str(), 0755);
+    const UniqueFd lock(::open((living + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
+    REQUIRE(::flock(lock.get(), LOCK_EX | LOCK_NB) == 0);
     auto containment = make_containment("cgroup", {"", group.path()});
     REQUIRE(containment);
     CHECK_FALSE(std::filesystem::exists(dead));
     CHECK(std::filesystem::exists(living));
+}
+
+TEST_CASE("a procd on the same socket finds the trees of the one before, whoever made its group") {
+    TempGroup group;
+    if (group.path().empty()) return;
+    TempDir dir;
+    const ContainmentConfig config{dir.file("procd.sock"), group.path()};
+    LaunchPlan plan = plan_for({helper("linger")});
+    std::string place;
+    std::vector<Child> children;
+    {
+        auto before = make_containment("cgroup", config);
+        REQUIRE(before);
+        place = (*before)->place();
+        const auto fd = (*before)->open_group(7, "it");
+        REQUIRE(fd);
+        plan.cgroup_fd = fd->get();
+        children.push_back(start(plan));
+    }
+    Child& main = children.front();
+    const auto found_by = [&](const ContainmentConfig& next_config) {
+        auto next = make_containment("cgroup", next_config);
+        REQUIRE(next);
+        CHECK((*next)->left_trees() == std::vector<TreeId>{7});
+        CHECK((*next)->find_main(7, ::getuid()) == main.pid());
+        CHECK((*next)->holds(7, main.pid(), ::getuid()));
+        CHECK_FALSE((*next)->holds(7, ::getpid(), ::getuid()));
+        (*next)->take_back(7, {main.pid(), main.pidfd(), *start_time(main.pid()), ::getuid()});
+        CHECK(*(*next)->tree_of(main.pid()) == 7);
+        CHECK((*next)->count_rest(7) == 0);
+        return (*next)->place();
+    };
+    CHECK(found_by(config) == place);
+    SUBCASE("elsewhere") {
+        TempGroup other;
+        ContainmentConfig moved{dir.file("procd.sock"), other.path(), place};
+        CHECK(found_by(moved) == place);
+    }
+    SUBCASE("another socket's finds nobody") {
+        auto next = make_containment("cgroup", {dir.file("other.sock"), group.path()});
+        REQUIRE(next);
+        CHECK((*next)->left_trees().empty());
+    }
+    kill_group(place + "/7-it", [](pid_t pid) { signal_process(pid, 0, SIGKILL); });
+    main.wait();
+    CHECK(eventually([&] { return remove_group(place); }));
 }
 
 TEST_CASE("the watch of a group reports its emptiness") {

@@ -63,6 +63,14 @@ void LogReader::begin_at(std::uint64_t offset, std::uint64_t first) {
     torn_ = offset == first && first > 0;
 }
 
+Result<void> LogReader::go_on_at(std::uint64_t position, bool following) {
+    const auto extent = files_.extent();
+    if (!extent) return extent.error();
+    if (!following) until_ = extent->end;
+    position_ = position;
+    return {};
+}
+
 Result<void> LogReader::begin_at_last(std::optional<std::uint64_t> lines, bool following) {
     const auto extent = files_.extent();
     if (!extent) return extent.error();

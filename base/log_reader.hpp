@@ -26,6 +26,11 @@ class LogReader {
     // endless log.
     Result<void> begin_at_last(std::optional<std::uint64_t> lines, bool following);
 
+    // Goes on behind what another reader has read of it.
+    Result<void> go_on_at(std::uint64_t position, bool following);
+    // Behind what was passed on.
+    std::uint64_t position() const { return position_; }
+
     struct Lines {
         std::string_view text;      // valid until the next call; empty: nothing more for now
         std::uint64_t dropped = 0;  // bytes before `text` that were gone before they could be read

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 
@@ -73,9 +74,10 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     app.add_option("--ready-fd", options.ready_fd,
                    "Write a newline here, and close it, when the socket answers")
         ->check(CLI::Range(0, std::numeric_limits<int>::max()));
-    app.add_flag_callback("--no-journal", [&options] { options.journal = false; },
-                          "Write no journal: should procd be killed, the next one knows nothing of what it "
-                          "started");
+    app.add_flag_callback(
+        "--no-journal", [&options] { options.journal = false; },
+        "Write no journal: should procd be killed, the next one knows nothing of what it "
+        "started");
     app.add_flag("--allow-confined", options.allow_confined,
                  "As root: start processes also for callers in other namespaces or under seccomp, who get "
                  "out that way");
@@ -93,12 +95,29 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     app.add_option("--max-record-bytes", options.max_record_bytes,
                    "Likewise: memory for records, sessions and pending requests")
         ->capture_default_str();
+    app.add_option(
+           "--check-state", options.check_state,
+           "Start nothing: say whether this procd can go on from the state in this descriptor, by its "
+           "version and exit status 0, or why not and 1. What an upgrade asks first")
+        ->check(CLI::Range(0, std::numeric_limits<int>::max()));
+    app.add_option("--resume-state", options.resume_state)->group("");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }
     return options;
+}
+
+std::vector<std::string> command_line(int argc, char** argv) {
+    std::vector<std::string> words;
+    for (int i = 0; i < argc; ++i) {
+        if (std::string_view(argv[i]) == "--resume-state")
+            ++i;
+        else
+            words.emplace_back(argv[i]);
+    }
+    return words;
 }
 
 }  // namespace procd

@@ -6,16 +6,20 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "daemon/loop/log.hpp"
 #include "daemon/loop/runtime.hpp"
 #include "daemon/state/journal_text.hpp"
+#include "daemon/state/snapshot.hpp"
 #include "daemon/sys/containment.hpp"
 #include "daemon/sys/limits.hpp"
 #include "daemon/sys/listener.hpp"
 #include "daemon/sys/log_file.hpp"
 #include "daemon/sys/notify.hpp"
 #include "daemon/sys/process_self.hpp"
+#include "daemon/sys/replace.hpp"
 #include "daemon/sys/signals.hpp"
 #include "daemon/sys/state_file.hpp"
 #include "daemon/sys/users.hpp"
@@ -100,6 +104,12 @@ Result<sys::Listener> open_listener(const Options& options, const Places& places
     return sys::Listener::open(listener_config(options, places, root));
 }
 
+Result<sys::Listener> resume_listener(const Options& options, const Places& places, bool root, int socket,
+                                      int lock) {
+    if (lock < 0) return sys::Listener::adopt(UniqueFd(socket));
+    return sys::Listener::resume(listener_config(options, places, root), UniqueFd(socket), UniqueFd(lock));
+}
+
 // Beside the socket, or in the runtime directory under the socket's name.
 std::string journal_of(const std::string& socket, const Places& places) {
     const std::string name = socket.substr(socket.rfind('/') + 1) + ".journal";
@@ -120,13 +130,15 @@ std::optional<state::Journal> former_journal(const std::string& path) {
     if (journal.header && !state::is_readable(*journal.header)) {
         const std::string aside = path + ".version-" + std::to_string(journal.header->version);
         (void)sys::rename_file(path, aside);
-        loop::log_warning("the journal " + path + " is of a newer procd's and cannot be read: it is put aside as " +
-                          aside + ", and what that procd started is ended");
+        loop::log_warning("the journal " + path +
+                          " is of a newer procd's and cannot be read: it is put aside as " + aside +
+                          ", and what that procd started is ended");
         journal.saved = {};
         return journal;
     }
     if (journal.torn)
-        loop::log_warning("the last line of the journal " + path + " is torn: it was being written when procd ended");
+        loop::log_warning("the last line of the journal " + path +
+                          " is torn: it was being written when procd ended");
     else if (journal.broken > 0)
         loop::log_warning("of the journal " + path + " " + std::to_string(journal.broken) +
                           " lines cannot be used (" + journal.why + "); the others are");
@@ -146,8 +158,51 @@ int fail(const SysError& error) {
 
 }  // namespace
 
-int start_and_serve(const Options& options) {
-    sys::reset_signals();
+// Whether this program could go on from there, for whoever asks.
+int check_state(int fd) {
+    const auto text = sys::read_state_memory(fd);
+    const auto snapshot = text ? state::snapshot_from(*text)
+                               : std::variant<state::Snapshot, std::string>(text.error().message());
+    if (const auto* why = std::get_if<std::string>(&snapshot)) {
+        std::printf("%s\n", why->c_str());
+        return 1;
+    }
+    std::printf("%s\n", PROCD_VERSION);
+    return 0;
+}
+
+// What the program before this one in the same process passed.
+struct Passed {
+    int listener = -1, lock = -1;
+    std::optional<state::Snapshot> snapshot;  // none: it cannot be read
+};
+
+Passed take_passed(const std::string& text) {
+    Passed passed;
+    int memory = -1;
+    std::sscanf(text.c_str(), "%d,%d,%d", &memory, &passed.listener, &passed.lock);
+    const UniqueFd owned(memory);
+    const auto state = sys::read_state_memory(memory);
+    auto snapshot = state ? state::snapshot_from(*state)
+                          : std::variant<state::Snapshot, std::string>(state.error().message());
+    if (auto* whole = std::get_if<state::Snapshot>(&snapshot)) {
+        passed.snapshot = std::move(*whole);
+    } else {
+        loop::log_error("the state that was passed cannot be read (" + std::get<std::string>(snapshot) +
+                        "): what the journal says must do, and connections are lost");
+        sys::close_others({passed.listener, passed.lock});
+    }
+    return passed;
+}
+
+int start_and_serve(const Options& options, std::vector<std::string> arguments) {
+    if (options.check_state >= 0) return check_state(options.check_state);
+    const bool resumes = !options.resume_state.empty();
+    // A signal that came while one program became the other waits still.
+    if (!resumes) sys::reset_signals();
+    if (resumes) loop::open_log();
+    Passed passed;
+    if (resumes) passed = take_passed(options.resume_state);
     const bool root = sys::own_uid() == 0;
     loop::RuntimeConfig config;
     const auto nofile = sys::raise_nofile();
@@ -157,17 +212,23 @@ int start_and_serve(const Options& options) {
     if (!signals) return fail(signals.error());
 
     const Places where = places(options, root);
-    auto listener = open_listener(options, where, root);
+    auto listener = resumes ? resume_listener(options, where, root, passed.listener, passed.lock)
+                            : open_listener(options, where, root);
     if (!listener) return fail(listener.error());
     auto log_directory = sys::LogDirectory::open(where.log_dir);
     if (!log_directory) return fail(log_directory.error());
-    loop::open_log();
+    if (!resumes) loop::open_log();
     const std::string journal_path = options.journal ? journal_of(listener->path(), where) : "";
     loop::Inheritance inheritance;
-    inheritance.journal = former_journal(journal_path);
+    if (!passed.snapshot) inheritance.journal = former_journal(journal_path);
     sys::ContainmentConfig containment_config{listener->path(), "", ""};
     if (inheritance.journal && inheritance.journal->header)
         containment_config.former_place = inheritance.journal->header->group;
+    if (passed.snapshot) {
+        containment_config.former_place = passed.snapshot->instance.group;
+        config.nofile.soft = static_cast<std::uint64_t>(passed.snapshot->instance.nofile_soft);
+        config.nofile.hard = static_cast<std::uint64_t>(passed.snapshot->instance.nofile_hard);
+    }
     auto containment = sys::make_containment(options.containment, containment_config);
     if (!containment) return fail(containment.error());
 
@@ -185,11 +246,15 @@ int start_and_serve(const Options& options) {
     config.allow_confined = options.allow_confined;
 
     config.journal_path = journal_path;
+    config.arguments = std::move(arguments);
     loop::Runtime runtime(std::move(config), std::move(*listener), std::move(*containment),
                           std::move(*signals), std::move(*log_directory));
-    runtime.inherit(std::move(inheritance));
+    if (passed.snapshot)
+        runtime.thaw(std::move(*passed.snapshot));
+    else
+        runtime.inherit(std::move(inheritance));
     runtime.run([&] {
-        if (options.ready_fd >= 0) sys::tell_ready(options.ready_fd);
+        if (options.ready_fd >= 0 && !resumes) sys::tell_ready(options.ready_fd);
     });
     loop::log_info("stopped");
     return 0;

@@ -36,6 +36,11 @@ class LineReader {
     bool has_line() const;
     // Bytes held back.
     std::size_t pending() const { return buffer_.size() - start_; }
+    // What is held back, for another reader to be fed with; and whether it is the rest of a line that was too
+    // long, which that one is to drain as well.
+    std::string_view held() const { return std::string_view(buffer_).substr(start_); }
+    bool draining() const { return draining_; }
+    void drain() { draining_ = true; }
     // Bytes fed so far.
     std::uint64_t fed() const { return fed_; }
 

@@ -386,6 +386,20 @@ struct ShutdownParams {
     }
 };
 
+struct UpgradeParams {
+    std::optional<Bytes> binary;
+
+    static void fields(auto& self, auto&& field) {
+        field("binary", self.binary,
+              "the program to go on as, an absolute path; default: procd's own file, as it is now");
+    }
+};
+struct UpgradeResult {
+    std::string version;
+
+    static void fields(auto& self, auto&& field) { field("version", self.version, "of the new program"); }
+};
+
 // ---- methods ---------------------------------------------------------------------------------------------
 
 #define PROCD_METHOD(type, text, params, result, summary) \
@@ -428,12 +442,14 @@ PROCD_METHOD(Subscribe, "subscribe", SubscribeParams, SubscribeResult,
              "All processes, then an `event` notification for each change.")
 PROCD_METHOD(Shutdown, "shutdown", ShutdownParams, Nothing,
              "Tells procd to stop; answers when that has begun.")
+PROCD_METHOD(Upgrade, "upgrade", UpgradeParams, UpgradeResult,
+             "Replaces procd's program in place; the new one answers.")
 
 #undef PROCD_METHOD
 
-using Methods =
-    std::tuple<Hello, Discover, Whoami, Create, Start, Spawn, List, Status, Rename, Set, Wait, Terminate,
-               Kill, Interrupt, SendSignal, Close, Sentinel, Session, SessionEnd, Logs, Subscribe, Shutdown>;
+using Methods = std::tuple<Hello, Discover, Whoami, Create, Start, Spawn, List, Status, Rename, Set, Wait,
+                           Terminate, Kill, Interrupt, SendSignal, Close, Sentinel, Session, SessionEnd, Logs,
+                           Subscribe, Shutdown, Upgrade>;
 
 // Calls visit(Method{}) for each.
 void for_each_method(auto&& visit) {

@@ -31,6 +31,7 @@ enum class Verb {
     current,
     info,
     shutdown,
+    upgrade,
     completion,
 };
 
@@ -68,6 +69,7 @@ struct Options {
     bool any = false;                   // wait
     bool wait = false;                  // terminate, kill, shutdown
     bool now = false;                   // shutdown
+    std::optional<std::string> binary;  // upgrade
     bool tree = false;                  // interrupt, signal
     bool fail_on_leak = false;          // session
     std::optional<std::int64_t> since;  // events

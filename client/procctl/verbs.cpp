@@ -264,6 +264,11 @@ void shutdown(App& app, Options& options) {
     flag(app, "--now", options.now, "End everything at once")->excludes(wait);
 }
 
+void upgrade(App& app, Options& options) {
+    text(app, "--binary", options.binary, "FILE",
+         "The program to go on as (default: procd's own file, as it is now)");
+}
+
 void nothing_more(App&, Options&) {}
 
 std::string needs_a_change(const Options& options) {
@@ -346,6 +351,9 @@ constexpr std::array k_table{
     VerbEntry{Verb::shutdown, "shutdown", nullptr,
               "Stops procd: ends the daemons, waits for the others up to the drain time, then ends them.",
               "procctl shutdown --wait", nullptr, nullptr, 0, 0, false, shutdown, nullptr},
+    VerbEntry{Verb::upgrade, "upgrade", nullptr,
+              "Replaces procd by a new version of itself: same pid, same processes, no connection lost. Prints the version.",
+              "procctl upgrade --binary /usr/local/bin/procd", nullptr, nullptr, 0, 0, false, upgrade, nullptr},
     VerbEntry{Verb::completion, "completion", nullptr,
               "Prints a script that completes procctl's command lines, process names too: bash, zsh or fish.",
               "source <(procctl completion bash)", "SHELL", "The shell", 1, k_any_number, true, nothing_more, no_such_shell},

@@ -5,6 +5,7 @@
 
 #include "daemon/api/convert.hpp"
 #include "daemon/api/dispatch.hpp"
+#include "proto/messages.hpp"
 
 namespace procd::api {
 namespace {
@@ -165,6 +166,31 @@ core::Outcome<core::Token> Api::defer_wait(const Call& call,
     deferred.wait = true;
     deferred.all_of = std::move(all_of);
     return defer(call, std::move(deferred));
+}
+
+void Api::thaw(std::map<core::Token, Deferred> deferred, core::Token next_token) {
+    next_token_ = next_token;
+    deferred_ = std::move(deferred);
+    for (const auto& [token, one] : deferred_) {
+        (void)core_.charge(one.uid, one.bytes);
+        deferred_by_connection_[one.connection].insert(token);
+    }
+}
+
+void Api::upgraded(const UpgradeRequest& request, const std::string& version) {
+    if (request.id)
+        host_.send(request.connection,
+                   proto::result_line(*request.id, proto::encode(proto::UpgradeResult{version})));
+}
+
+void Api::upgrade_failed(const UpgradeRequest& request, const UpgradeFailure& failure) {
+    host_.log("upgrade: nothing has changed: " + failure.message);
+    if (!request.id) return;
+    proto::WireError error =
+        refuse(failure.of_program ? proto::ErrorKind::exec_failed : proto::ErrorKind::limit, failure.message);
+    if (failure.of_program) error.details["stage"] = "check";
+    if (failure.error != 0) error.details["errno"] = failure.error;
+    host_.send(request.connection, proto::error_line(*request.id, error));
 }
 
 void Api::forget_deferred(core::Token token) {

@@ -62,7 +62,6 @@ class Api final : public core::Listener {
     void on_waited(core::Token token, const std::vector<const core::Process*>& ended,
                    bool timed_out) override;
 
-  private:
     struct Deferred {
         core::ConnectionId connection = 0;
         core::UserId uid = 0;  // who is charged for it
@@ -71,6 +70,14 @@ class Api final : public core::Listener {
         bool wait = false;
         std::optional<std::vector<core::ProcessId>> all_of;
     };
+    // What is owed to clients, for another program in this process. Not while a start is under way.
+    const std::map<core::Token, Deferred>& deferred() const { return deferred_; }
+    core::Token next_token() const { return next_token_; }
+    void thaw(std::map<core::Token, Deferred> deferred, core::Token next_token);
+    void upgraded(const UpgradeRequest& request, const std::string& version);
+    void upgrade_failed(const UpgradeRequest& request, const UpgradeFailure& failure);
+
+  private:
     core::Outcome<core::Token> defer(const Call& call, Deferred deferred);
     std::optional<Deferred> take(core::Token token);
 

@@ -72,6 +72,7 @@ constexpr std::array k_table{
     entry<proto::Logs, &logs>(Permission::each_own, Nature::looks),
     entry<proto::Subscribe, &subscribe>(Permission::each_own, Nature::looks),
     entry<proto::Shutdown, &shutdown>(Permission::administrator, Nature::acts),
+    entry<proto::Upgrade, &upgrade>(Permission::administrator, Nature::acts),
 };
 
 bool does_something(Nature nature) {

@@ -43,6 +43,25 @@ void EventStream::subscribe(const core::Caller& caller, std::optional<std::int64
     }
 }
 
+EventStream::Frozen EventStream::freeze() const {
+    Frozen frozen{seq_, wanted_, {kept_.begin(), kept_.end()}, {}};
+    for (const auto& [connection, caller] : subscribers_) frozen.subscribers.push_back(caller);
+    return frozen;
+}
+
+void EventStream::thaw(Frozen frozen) {
+    seq_ = frozen.seq;
+    wanted_ = frozen.wanted;
+    for (Event& event : frozen.kept) {
+        kept_bytes_ += event.line.size();
+        kept_.push_back(std::move(event));
+    }
+    for (core::Caller& caller : frozen.subscribers) {
+        const core::ConnectionId connection = caller.connection;
+        subscribers_.insert_or_assign(connection, std::move(caller));
+    }
+}
+
 bool EventStream::deliver(core::ConnectionId connection, const core::Caller& caller, const Event& event) {
     if (!core::visible(caller, event.uid) || host_.send_event(connection, event.line)) return true;
     host_.send(connection, proto::notification_line("event", proto::OrderedJson{{"overflow", true}}));

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "daemon/api/host.hpp"
 #include "daemon/core/supervisor.hpp"
@@ -30,12 +31,22 @@ class EventStream {
     bool subscribed(core::ConnectionId connection) const { return subscribers_.contains(connection); }
     void unsubscribe(core::ConnectionId connection) { subscribers_.erase(connection); }
 
-  private:
     struct Event {
         std::int64_t seq;
         core::UserId uid;
         std::string line;
     };
+    // All of it, for another program in this process.
+    struct Frozen {
+        std::int64_t seq = 0;
+        bool wanted = false;
+        std::vector<Event> kept;
+        std::vector<core::Caller> subscribers;
+    };
+    Frozen freeze() const;
+    void thaw(Frozen frozen);
+
+  private:
     // False: too slow, and no subscriber any more.
     bool deliver(core::ConnectionId connection, const core::Caller& caller, const Event& event);
 

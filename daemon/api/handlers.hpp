@@ -31,5 +31,6 @@ AnswerTo<proto::SessionEnd> session_end(Call& call, const proto::SessionEndParam
 AnswerTo<proto::Logs> logs(Call& call, const proto::LogsParams& params);
 AnswerTo<proto::Subscribe> subscribe(Call& call, const proto::SubscribeParams& params);
 AnswerTo<proto::Shutdown> shutdown(Call& call, const proto::ShutdownParams& params);
+AnswerTo<proto::Upgrade> upgrade(Call& call, const proto::UpgradeParams& params);
 
 }  // namespace procd::api

@@ -41,6 +41,7 @@ struct LogRequest {
     bool follow = false;
     bool locate = false;  // only find out which file it is
     core::UserId reader = 0;
+    std::optional<std::uint64_t> from{};  // instead of `lines`: the place where it goes on (LogChunk::next)
 };
 struct LogThreads {
     std::size_t of_reader = 0, of_all = 0;
@@ -49,6 +50,7 @@ struct LogChunk {
     std::string bytes;
     std::uint64_t dropped = 0;  // bytes before them that were gone before they could be read
     bool truncated = false;
+    std::uint64_t next = 0;  // the place behind them
 };
 // How a reading ended.
 struct LogReport {
@@ -56,6 +58,19 @@ struct LogReport {
     int error = 0;        // the errno of that
     std::vector<std::string> remarks;
     std::uint64_t device = 0, inode = 0;
+};
+
+// Who asked for it.
+struct UpgradeRequest {
+    core::ConnectionId connection = 0;  // 0: a signal
+    std::optional<std::string> id;      // of the request; none: nobody is answered
+};
+
+// Why it came to nothing.
+struct UpgradeFailure {
+    std::string message;
+    int error = 0;            // errno, where a system call said no
+    bool of_program = false;  // the program named is not one that can go on
 };
 
 class Host {
@@ -116,6 +131,9 @@ class Host {
     virtual void log_completed(LogId log) = 0;
     // Nobody reads it any more: Api is not called again.
     virtual void forget_log(LogId log) = 0;
+    // Begins to replace this program by another (empty: its own file as it is now). Refused where that cannot
+    // be now; what comes to nothing later, Api::upgrade_failed tells.
+    virtual core::Outcome<core::Done> upgrade(const std::string& binary, const UpgradeRequest& request) = 0;
     // A request that was put off can be offered again.
     virtual void resume(core::ConnectionId connection) = 0;
     virtual void perform(core::Actions actions) = 0;

@@ -1,6 +1,7 @@
 #include "daemon/api/log_streams.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "daemon/api/call.hpp"
@@ -48,9 +49,19 @@ void LogStreams::deliver(LogId log, const LogChunk& chunk) {
     if (found == streams_.end()) return;
     Stream& stream = found->second;
     stream.dropped += chunk.dropped;
+    stream.what.from = chunk.next;
     proto::LogDataParams params{proto::Json::parse(stream.request), {chunk.bytes}, some(chunk.dropped), {}};
     if (chunk.truncated) params.truncated = true;
     host_.send(stream.connection, proto::notification_line("log", proto::encode(params)));
+}
+
+void LogStreams::thaw(std::map<LogId, Stream> streams, LogId next) {
+    next_ = next;
+    streams_ = std::move(streams);
+    const std::map<LogId, Stream> all = streams_;
+    for (const auto& [log, stream] : all)
+        if (!host_.read_log(log, stream.connection, stream.what))
+            finish(log, LogReport{"procd has no thread to read a log with", EAGAIN, {}, 0, 0});
 }
 
 void LogStreams::finish(LogId log, const LogReport& report) {

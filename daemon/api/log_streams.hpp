@@ -31,16 +31,20 @@ class LogStreams {
     void connection_closed(core::ConnectionId connection);
     bool reads(core::ConnectionId connection) const;
 
-  private:
     struct Stream {
         core::ConnectionId connection;
         std::string request;  // JSON text of its id
         core::UserId reader;
         core::ProcessId process;
-        LogRequest what;
+        LogRequest what;  // its `from` is the place up to which was delivered
         std::uint64_t dropped = 0;
     };
+    // For another program in this process: those under way, and those begun there again.
+    const std::map<LogId, Stream>& streams() const { return streams_; }
+    LogId next() const { return next_; }
+    void thaw(std::map<LogId, Stream> streams, LogId next);
 
+  private:
     Host& host_;
     std::map<LogId, Stream> streams_;
     LogId next_ = 1;

@@ -104,7 +104,8 @@ Steps Life::kill(Mono now) {
 }
 
 Steps Life::counted(Mono now, std::size_t rest) {
-    if (is_.main_alive || is_.phase == Phase::initial || is_.phase == Phase::starting || is_.phase == Phase::exited)
+    if (is_.main_alive || is_.phase == Phase::initial || is_.phase == Phase::starting ||
+        is_.phase == Phase::exited)
         return {};
     if (rest == 0) {
         finish();
@@ -153,22 +154,23 @@ Steps Life::release_kept(Mono now) {
     return end_now(now);
 }
 
-Steps Life::resume(Mono now) {
+Steps Life::resume(Mono now, bool again) {
     switch (is_.phase) {
         case Phase::ending:
-            return end_now(now);
+            if (again) return end_now(now);
+            break;
         case Phase::killing:
             return kill_now(now);
         case Phase::lingering:
         case Phase::kept:
-            return {Step::count};
+            break;
         case Phase::initial:
         case Phase::starting:
         case Phase::running:
         case Phase::exited:
-            break;
+            return {};
     }
-    return {};
+    return is_.main_alive ? Steps{} : Steps{Step::count};
 }
 
 Steps Life::end_now(Mono now) {

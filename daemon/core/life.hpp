@@ -90,8 +90,9 @@ class Life {
     Steps expired(Mono now);
     // The owner ended: what was kept for it goes.
     Steps release_kept(Mono now);
-    // What was begun by a procd that is gone goes on. Whether what it decided last was done is not known.
-    Steps resume(Mono now);
+    // What was begun by a procd that is gone goes on. again: whether what it decided last was done is not
+    // known.
+    Steps resume(Mono now, bool again);
 
   private:
     Steps end_now(Mono now);

@@ -10,6 +10,7 @@
 
 #include "daemon/core/actions.hpp"
 #include "daemon/core/events.hpp"
+#include "daemon/core/frozen.hpp"
 #include "daemon/core/ledger.hpp"
 #include "daemon/core/owner.hpp"
 #include "daemon/core/process.hpp"
@@ -86,6 +87,10 @@ class Supervisor {
     // Whether its processes live yet, the events are to say: LaunchSucceeded or LaunchFailed where one was
     // being started, MainExited where the main has ended.
     Actions restore(Saved saved, Now now);
+    // The same for another program in this process: nothing has vanished. Not while a start is under way, nor
+    // when procd is stopping.
+    Frozen freeze() const;
+    Actions thaw(Frozen frozen, Now now);
     bool has_changes() const { return !changes_.empty(); }
     Changes take_changes() { return std::exchange(changes_, {}); }
     ProcessId next_id() const { return next_id_; }
@@ -161,7 +166,10 @@ class Supervisor {
     UserId unpin(ProcessId id, Token token);  // whose it is
 
     // supervisor_restore.cpp
+    void put_back(Saved saved);
     void put_back(Process process);
+    void put_back(const Frozen::PendingWait& pending);
+    void settle_restored(Now now, bool again, Actions& actions);
     void vanish(Now now, Actions& actions);
 
     // supervisor_life.cpp

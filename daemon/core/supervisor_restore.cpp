@@ -7,6 +7,46 @@ namespace procd::core {
 
 Actions Supervisor::restore(Saved saved, Now now) {
     Actions actions;
+    put_back(std::move(saved));
+    vanish(now, actions);
+    settle_restored(now, true, actions);
+    return actions;
+}
+
+Frozen Supervisor::freeze() const {
+    Frozen frozen;
+    frozen.saved.next_id = next_id_;
+    frozen.saved.next_session = next_session_;
+    for (const auto& [id, process] : processes_) frozen.saved.processes.push_back(process);
+    for (const auto& [key, owner] : owners_) frozen.saved.owners.push_back(owner);
+    for (const auto& [id, process] : closed_) frozen.closed.push_back(process);
+    for (const auto& [id, session] : sessions_) frozen.sessions.push_back(session);
+    for (const auto& [token, wait] : waits_.all())
+        frozen.waits.push_back({wait, timers_.at({Timers::Kind::wait, token})});
+    return frozen;
+}
+
+Actions Supervisor::thaw(Frozen frozen, Now now) {
+    Actions actions;
+    put_back(std::move(frozen.saved));
+    for (Process& process : frozen.closed) {
+        process.bytes = 0;
+        recharge(process);
+        const ProcessId id = process.id;
+        closed_.insert_or_assign(id, std::move(process));
+    }
+    for (Session& session : frozen.sessions) {
+        ledger_.add(session.uid, Session::bytes_for(session.name));
+        sessions_held_by_[session.holder].insert(session.id);
+        const SessionId id = session.id;
+        sessions_.insert_or_assign(id, std::move(session));
+    }
+    for (const Frozen::PendingWait& pending : frozen.waits) put_back(pending);
+    settle_restored(now, false, actions);
+    return actions;
+}
+
+void Supervisor::put_back(Saved saved) {
     next_id_ = std::max(next_id_, saved.next_id);
     next_session_ = std::max(next_session_, saved.next_session);
     for (Owner& owner : saved.owners) {
@@ -16,31 +56,7 @@ Actions Supervisor::restore(Saved saved, Now now) {
         const OwnerKey key = owner.key;
         owners_.insert_or_assign(key, std::move(owner));
     }
-    // In the order of their ends, so that the oldest records are the first to go.
-    std::stable_sort(saved.processes.begin(), saved.processes.end(), [](const auto& one, const auto& other) {
-        return one.ended.value_or(Wall::max()) < other.ended.value_or(Wall::max());
-    });
-    std::vector<ProcessId> ids;
-    for (Process& process : saved.processes) {
-        ids.push_back(process.id);
-        put_back(std::move(process));
-    }
-    vanish(now, actions);
-    for (const ProcessId id : ids) {
-        Process* const process = lookup(id);
-        if (!process) continue;
-        if (process->exited()) {
-            retain(*process, actions);
-        } else if (process->state() == State::initial && process->life.phase() == Phase::initial) {
-            if (!owner_takes_more(process->owner)) remove(id, actions);
-        } else {
-            carry_out(*process, process->life.resume(now.mono), actions);
-        }
-    }
-    std::vector<OwnerKey> owners;
-    for (const auto& [key, owner] : owners_) owners.push_back(key);
-    for (const OwnerKey& key : owners) drop_if_idle(key, actions);
-    return actions;
+    for (Process& process : saved.processes) put_back(std::move(process));
 }
 
 void Supervisor::put_back(Process process) {
@@ -57,9 +73,20 @@ void Supervisor::put_back(Process process) {
     }
     process.announced = process.state();
     process.bytes = 0;
+    process.waiters.clear();
     recharge(process);
     const ProcessId id = process.id;
     processes_.insert_or_assign(id, std::move(process));
+}
+
+void Supervisor::put_back(const Frozen::PendingWait& pending) {
+    const Wait& wait = pending.wait;
+    for (const ProcessId id : wait.ids)
+        if (!lookup(id) && !closed_.contains(id)) return;
+    for (const ProcessId id : wait.ids) record(id)->waiters.insert(wait.token);
+    ledger_.add(wait.uid, wait.bytes());
+    timers_.set({Timers::Kind::wait, wait.token}, pending.deadline);
+    waits_.add(wait);
 }
 
 // Whose end the procd before may have been too late to see the consequences of.
@@ -67,10 +94,31 @@ void Supervisor::vanish(Now now, Actions& actions) {
     std::vector<OwnerKey> gone;
     for (const auto& [key, owner] : owners_) {
         const bool lease = key.kind == OwnerKind::connection || key.kind == OwnerKind::session;
-        // One that is being started has ended nothing yet, and nothing belongs to it.
-        if (!owner.ended && (lease || (key.kind == OwnerKind::process && owner_gone(key)))) gone.push_back(key);
+        if (!owner.ended && (lease || (key.kind == OwnerKind::process && owner_gone(key))))
+            gone.push_back(key);
     }
     for (const OwnerKey& key : gone) owner_ended(key, false, now, actions);
+}
+
+// Everything is back in its place: what was begun goes on, and what nobody keeps any more is let go.
+void Supervisor::settle_restored(Now now, bool again, Actions& actions) {
+    // In the order of their ends, so that the oldest records are the first to go.
+    std::vector<std::pair<Wall, ProcessId>> order;
+    for (const auto& [id, process] : processes_) order.emplace_back(process.ended.value_or(Wall::max()), id);
+    std::sort(order.begin(), order.end());
+    for (const auto& [ended, id] : order) {
+        Process* const process = lookup(id);
+        if (!process) continue;
+        if (process->exited())
+            retain(*process, actions);
+        else if (process->started_or_starting())
+            carry_out(*process, process->life.resume(now.mono, again), actions);
+        else if (!owner_takes_more(process->owner))
+            remove(id, actions);
+    }
+    std::vector<OwnerKey> owners;
+    for (const auto& [key, owner] : owners_) owners.push_back(key);
+    for (const OwnerKey& key : owners) drop_if_idle(key, actions);
 }
 
 }  // namespace procd::core

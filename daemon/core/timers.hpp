@@ -27,6 +27,10 @@ class Timers {
     }
 
     bool has(const Key& key) const { return by_key_.contains(key); }
+    std::optional<Mono> at(const Key& key) const {
+        const auto found = by_key_.find(key);
+        return found == by_key_.end() ? std::nullopt : std::optional(found->second);
+    }
 
     std::optional<Mono> next() const {
         return by_time_.empty() ? std::nullopt : std::optional<Mono>(by_time_.begin()->first);

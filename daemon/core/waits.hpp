@@ -57,6 +57,7 @@ class Waits {
         return found == by_user_.end() ? 0 : found->second;
     }
     std::size_t size() const { return by_token_.size(); }
+    const std::map<Token, Wait>& all() const { return by_token_; }
 
   private:
     std::map<Token, Wait> by_token_;

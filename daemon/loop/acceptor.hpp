@@ -22,6 +22,7 @@ class Acceptor {
     Acceptor(asio::io_context& io, sys::Listener listener, OnConnection on_connection, Log log);
 
     const std::string& path() const { return listener_.path(); }
+    const sys::Listener& listener() const { return listener_; }
 
   private:
     Result<void> listen();

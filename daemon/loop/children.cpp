@@ -1,9 +1,9 @@
-#include "daemon/loop/child.hpp"
 #include "daemon/loop/children.hpp"
 
 #include <algorithm>
 #include <chrono>
 
+#include "daemon/loop/child.hpp"
 #include "daemon/loop/descriptor.hpp"
 #include "daemon/loop/guard.hpp"
 #include "daemon/loop/launch_plan.hpp"
@@ -18,8 +18,8 @@ namespace {
 constexpr auto k_first_poll_watched = std::chrono::milliseconds(50);
 constexpr auto k_last_poll = std::chrono::seconds(1);
 constexpr auto k_traced_poll = std::chrono::milliseconds(20);
-// How long whoever has taken over an earlier procd's child may leave it a zombie, which keeps its exit code to
-// itself.
+// How long whoever has taken over an earlier procd's child may leave it a zombie, which keeps its exit code
+// to itself.
 constexpr auto k_unreaped = std::chrono::seconds(2);
 
 core::Exit core_exit(const sys::Exit& exit) {

@@ -46,8 +46,22 @@ class Children {
 
     // ---- what an earlier procd started ----
     // Takes its process back. pidfd: one that was kept of it; empty: one is opened, if the process is still
-    // the same. False: the main is gone, and nobody knows how it ended.
-    bool take_back(const core::Process& process, UniqueFd pidfd);
+    // the same; pipes: where its logs come by those. False: the main is gone, and nobody knows how it ended.
+    struct Remains {
+        UniqueFd pidfd;
+        UniqueFd log_pipe, log_stderr_pipe;    // read ends
+        std::vector<sys::TreeMember> members;  // sys::Containment::known_members
+        bool own = false;                      // this process's own child: it became another program
+    };
+    bool take_back(const core::Process& process, Remains remains);
+    // What take_back() of another program in this process needs, the numbers of what stays open.
+    struct Holdings {
+        int pidfd = -1, log_pipe = -1, log_stderr_pipe = -1;
+        std::vector<sys::TreeMember> members;
+        bool own = false;
+    };
+    Holdings holdings(const core::Process& process);
+    sys::Spawner& spawner() { return *spawner_; }
     // How far a start had come that was under way.
     struct Birth {
         bool began = false;  // there is a place for it, so it may have been born

@@ -25,32 +25,48 @@ UniqueFd pidfd_of(const core::Process& process) {
 
 }  // namespace
 
-bool Children::take_back(const core::Process& process, UniqueFd pidfd) {
+bool Children::take_back(const core::Process& process, Remains remains) {
     auto& child = *(children_[process.id] = std::make_unique<Child>(io_));
-    child.taken_back = true;
+    child.taken_back = !remains.own;
     child.pid = static_cast<pid_t>(process.pid);
     child.uid = process.uid;
-    for (const auto& path : {process.log, process.log_stderr})
-        if (path)
-            if (auto log = logs_->take_back(*path, process.uid, process.log_spec))
-                child.logs.push_back(std::move(*log));
+    const auto take_log = [&](const std::optional<std::string>& path, UniqueFd pipe) {
+        if (!path) return;
+        if (auto log = logs_->take_back(*path, process.uid, process.log_spec, std::move(pipe)))
+            child.logs.push_back(std::move(*log));
+    };
+    take_log(process.log, std::move(remains.log_pipe));
+    take_log(process.log_stderr, std::move(remains.log_stderr_pipe));
     sys::TreeMain main{child.pid, -1, process.start_time, process.uid};
-    bool is_known = true;
-    if (process.alive()) {
-        if (!pidfd) {
-            pidfd = pidfd_of(process);
-            if (pidfd && !containment_.holds(process.id, child.pid, process.uid)) pidfd.reset();
-        }
-        is_known = static_cast<bool>(pidfd);
+    UniqueFd pidfd = std::move(remains.pidfd);
+    if (process.alive() && !pidfd) {
+        pidfd = pidfd_of(process);
+        if (pidfd && !containment_.holds(process.id, child.pid, process.uid)) pidfd.reset();
     }
+    const bool is_known = !process.alive() || pidfd;
     if (process.alive() && is_known) {
         child.pidfd = std::make_unique<Readiness>(io_, std::move(pidfd));
         main.pidfd = child.pidfd->fd();
         mains_.insert(child.pid);
     }
-    containment_.take_back(process.id, main);
+    containment_.take_back(process.id, main, remains.members);
     if (child.pidfd) await_exit(process.id);
     return is_known;
+}
+
+Children::Holdings Children::holdings(const core::Process& process) {
+    Holdings holdings;
+    const auto found = children_.find(process.id);
+    if (found == children_.end()) return holdings;
+    Child& child = *found->second;
+    if (child.pidfd) holdings.pidfd = child.pidfd->fd();
+    for (const ChildLog& log : child.logs) {
+        if (log.path == process.log) holdings.log_pipe = logs_->pipe_of(log);
+        if (log.path == process.log_stderr) holdings.log_stderr_pipe = logs_->pipe_of(log);
+    }
+    holdings.members = containment_.known_members(process.id);
+    holdings.own = !child.taken_back;
+    return holdings;
 }
 
 Children::Birth Children::birth_of(const core::Process& process) {
@@ -70,7 +86,7 @@ Children::Birth Children::birth_of(const core::Process& process) {
 void Children::end_unknown(core::ProcessId id) {
     auto& child = *(children_[id] = std::make_unique<Child>(io_));
     child.unknown = true;
-    containment_.take_back(id, sys::TreeMain{});
+    containment_.take_back(id, sys::TreeMain{}, {});
     count(id);
 }
 

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <span>
 #include <utility>
 
@@ -41,6 +42,42 @@ void Connection::close() {
     const auto self = shared_from_this();
     socket_.close();
     handlers_.on_closed(*self);
+}
+
+Connection::Frozen Connection::freeze() const {
+    Frozen frozen;
+    const auto hold_back = [&](std::uint64_t last_byte, const auto& from) {
+        if (!from.descriptors.empty() || !from.truncated.empty())
+            frozen.incoming.push_back({last_byte, from.descriptors, from.truncated});
+    };
+    if (held_) {
+        frozen.input = held_->line + "\n";
+        hold_back(held_->line.size(), *held_);
+    }
+    // Where what is held back begins, in the stream as it was and as it will be.
+    const std::uint64_t before = lines_.fed() - lines_.pending(), after = frozen.input.size();
+    for (const Incoming& incoming : incoming_) hold_back(incoming.last_byte - before + after, incoming);
+    frozen.input += lines_.held();
+    frozen.draining = lines_.draining();
+    for (const Outgoing& outgoing : outgoing_)
+        frozen.outgoing.push_back({outgoing.bytes.substr(outgoing.sent), 0, outgoing.descriptor});
+    frozen.input_ended = input_ended_;
+    return frozen;
+}
+
+void Connection::thaw(Frozen frozen) {
+    if (frozen.draining) lines_.drain();
+    lines_.feed(frozen.input);
+    input_ended_ = frozen.input_ended;
+    if (input_ended_) lines_.finish();
+    incoming_.assign(std::make_move_iterator(frozen.incoming.begin()),
+                     std::make_move_iterator(frozen.incoming.end()));
+    for (Outgoing& outgoing : frozen.outgoing) {
+        queued_ += outgoing.bytes.size();
+        outgoing_.push_back(std::move(outgoing));
+    }
+    if (!outgoing_.empty()) flush_soon();
+    process_soon();
 }
 
 // ---- in --------------------------------------------------------------------------------------------------

@@ -65,9 +65,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool keeps_up() const { return queued_ < k_output_mark; }
     // Whether more may be queued of what comes on and on.
     bool has_room() const { return queued_ < k_stream_mark; }
-    // The client will send no more.
     // Nobody is there any more: no answer is heard.
     bool hung_up() const { return hung_up_; }
+    // The client will send no more.
     bool half_closed() const { return input_ended_; }
     bool idle() const { return queued_ == 0 && !held_ && !lines_.has_line(); }
     // The request that was put off can be taken now.
@@ -77,7 +77,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
     void close();
 
-  private:
     struct Outgoing {
         std::string bytes;
         std::size_t sent = 0;
@@ -88,7 +87,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
         std::vector<core::ResourcePtr> descriptors;
         std::string truncated;
     };
+    // What is on its way in and out, for another program in this process.
+    struct Frozen {
+        std::string input;  // from stream offset 0 on
+        bool draining = false;
+        std::vector<Incoming> incoming;
+        std::vector<Outgoing> outgoing;  // nothing of them is sent
+        bool input_ended = false;
+    };
+    Frozen freeze() const;
+    // Before start().
+    void thaw(Frozen frozen);
 
+  private:
     void await_input();
     void read_some();
     void end_of_input();

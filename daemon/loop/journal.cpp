@@ -104,9 +104,10 @@ std::string Journal::changes_text(const core::Changes& changes) const {
 
 void Journal::failed(const SysError& error) {
     if (!std::exchange(behind_, true))
-        log_warning("the journal cannot be written (" + error.message() +
-                    "): should procd be killed now, the next one would not know of what has happened since; it is "
-                    "tried until it works");
+        log_warning(
+            "the journal cannot be written (" + error.message() +
+            "): should procd be killed now, the next one would not know of what has happened since; it is "
+            "tried until it works");
     note_unwritten();
     again_.set(std::chrono::steady_clock::now() + k_again, [this] { try_again(); });
 }

@@ -59,8 +59,8 @@ Result<ChildLog> Logs::make(const core::Launch& action, sys::LogKind kind) {
     return log;
 }
 
-std::optional<ChildLog> Logs::take_back(const std::string& path, core::UserId uid,
-                                        const core::LogSpec& spec) {
+std::optional<ChildLog> Logs::take_back(const std::string& path, core::UserId uid, const core::LogSpec& spec,
+                                        UniqueFd pipe) {
     auto file = directory_.reopen(path, uid);
     if (!file) return std::nullopt;
     ChildLog log;
@@ -69,6 +69,7 @@ std::optional<ChildLog> Logs::take_back(const std::string& path, core::UserId ui
     log.kept =
         keeper_.add(log.file, path, file->uid, file->gid,
                     {spec.max.value_or(default_limits_.max), spec.keep.value_or(default_limits_.keep)});
+    if (pipe) log.pumped = pump_.add(std::move(pipe), log.file);
     log.close();
     return log;
 }

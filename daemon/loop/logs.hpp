@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -44,7 +45,13 @@ class Logs {
     Result<ChildLog> make(const core::Launch& action, sys::LogKind kind);
     // A log that an earlier procd made: it is held to its limits again. None: it is not there any more. What
     // it came by a pipe ended with that procd.
-    std::optional<ChildLog> take_back(const std::string& path, core::UserId uid, const core::LogSpec& spec);
+    // pipe: the read end of that, where it did not.
+    std::optional<ChildLog> take_back(const std::string& path, core::UserId uid, const core::LogSpec& spec,
+                                      UniqueFd pipe);
+    // For the time in which this process becomes another program: sys::LogPump::hold.
+    bool hold() { return pump_.hold(k_hold); }
+    void go_on() { pump_.go_on(); }
+    int pipe_of(const ChildLog& log) const { return log.pumped == 0 ? -1 : pump_.descriptor(log.pumped); }
     // The log of a process that was being started when procd ended; none: it has none.
     std::optional<std::string> find(core::ProcessId id, const std::string& name, sys::LogKind kind,
                                     core::UserId uid) const {
@@ -57,6 +64,8 @@ class Logs {
     void remove(const std::string& path) { keeper_.remove(path); }
 
   private:
+    static constexpr std::chrono::milliseconds k_hold{2000};
+
     Result<ChildLog> make_journal(const core::Launch& action, sys::LogKind kind);
 
     asio::io_context& io_;

@@ -59,7 +59,9 @@ void Runtime::take_back_all(std::map<core::ProcessId, UniqueFd> pidfds) {
         }
         ids.push_back(id);
         auto kept = pidfds.extract(id);
-        if (!children_.take_back(process, kept ? std::move(kept.mapped()) : UniqueFd())) lost.push_back(id);
+        Children::Remains remains;
+        if (kept) remains.pidfd = std::move(kept.mapped());
+        if (!children_.take_back(process, std::move(remains))) lost.push_back(id);
     }
     for (const core::ProcessId id : starting)
         if (const core::Process* process = api_.core().find(id)) finish_start(*process);
@@ -79,10 +81,11 @@ void Runtime::finish_start(const core::Process& process) {
     const core::ProcessId id = process.id;
     const Children::Birth birth = children_.birth_of(process);
     if (!birth.began)
-        return api_.happened(core::LaunchFailed{id, {"procd ended before it could start it", ECANCELED, false}});
+        return api_.happened(
+            core::LaunchFailed{id, {"procd ended before it could start it", ECANCELED, false}});
     api_.happened(core::LaunchSucceeded{id, birth.pid, birth.log, birth.log_stderr, birth.start_time});
     const core::Process* const started = api_.core().find(id);
-    if (started && !children_.take_back(*started, UniqueFd()))
+    if (started && !children_.take_back(*started, {}))
         api_.happened(core::MainExited{id, core::Exit{core::How::lost, 0, 0, false}});
 }
 

@@ -30,6 +30,11 @@ bool may_be_repeated(const core::Action& action) {
     return !signal || signal->resume;
 }
 
+void turn_away(int fd, const std::string& why) {
+    const proto::WireError error{proto::ErrorKind::limit, why, proto::OrderedJson::object()};
+    (void)send_with_fds(fd, proto::error_line("null", error), {});
+}
+
 api::Self describe_self(const RuntimeConfig& config, const sys::Containment& containment) {
     return api::Self{config.version, sys::own_pid(), sys::own_uid(), sys::boot_id(),
                      containment.kind() + ": " + containment.description()};
@@ -95,7 +100,16 @@ void Runtime::await_signal() {
     signals_.on_readable([this] {
         while (const auto signal = sys::read_signal(signals_.fd())) {
             if (*signal == SIGCHLD) {
-                sys::reap_orphans([this](pid_t pid) { return children_.is_main(pid); });
+                sys::reap_orphans([this](pid_t pid) {
+                    return children_.is_main(pid) ||
+                           (upgrade_ && upgrade_->check && upgrade_->check->is_child(pid));
+                });
+                continue;
+            }
+            if (*signal == SIGUSR1) return leave_to_the_next();
+            if (*signal == SIGUSR2) {
+                const auto begun = upgrade("", {});
+                if (!begun) log_warning("upgrade: " + begun.refusal().message);
                 continue;
             }
             log_info("told to stop by signal " + std::to_string(*signal));
@@ -103,6 +117,14 @@ void Runtime::await_signal() {
         }
         await_signal();
     });
+}
+
+// The next procd on this socket goes on with everything, as after a kill.
+void Runtime::leave_to_the_next() {
+    log_info("leaves everything to the procd that starts next, as signal " + std::to_string(SIGUSR1) +
+             " asks");
+    journal_.write();
+    io_.stop();
 }
 
 // ---- actions ---------------------------------------------------------------------------------------------
@@ -127,6 +149,7 @@ void Runtime::perform(core::Actions actions) {
         if (given_up) api_.happened(core::LaunchFailed{*given_up, {"prepare", ENOMEM, false}});
     }
     performing_ = false;
+    go_if_still();
     service_manager_.living(api_.core().active());
     if (api_.core().stopping()) service_manager_.stopping();
     deadline_.set(api_.core().next_deadline(), [this] { api_.happened(core::Tick{}); });
@@ -195,14 +218,9 @@ Runtime::Client* Runtime::client(core::ConnectionId id) {
 }
 
 void Runtime::on_connection(UniqueFd socket) {
-    const auto turn_away = [](int fd, const std::string& why) {
-        const proto::WireError error{proto::ErrorKind::limit, why, proto::OrderedJson::object()};
-        (void)send_with_fds(fd, proto::error_line("null", error), {});
-    };
     auto peer = sys::peer_of(socket.get());
     if (!peer) return log_warning(peer.error().message());
     const uid_t uid = peer->uid;
-    const pid_t pid = peer->pid;
     const auto others = connections_of_.find(uid);
     const std::size_t count = others == connections_of_.end() ? 0 : others->second;
     if (count >= config_.max_connections && uid != 0 && uid != self_.uid)
@@ -211,6 +229,16 @@ void Runtime::on_connection(UniqueFd socket) {
     UniqueFd early_pidfd;
     if (!sys::supports_peer_pidfd())
         if (auto pidfd = sys::peer_pidfd(socket.get(), *peer)) early_pidfd = std::move(*pidfd);
+    Client* const entry = add_client(next_connection_++, std::move(socket), std::move(*peer));
+    if (!entry) return;
+    entry->early_pidfd = std::move(early_pidfd);
+    entry->connection->start();
+}
+
+// Null: it cannot be watched, and was told so.
+Runtime::Client* Runtime::add_client(core::ConnectionId id, UniqueFd socket, sys::Peer peer) {
+    const uid_t uid = peer.uid;
+    const pid_t pid = peer.pid;
     Connection::Handlers handlers;
     handlers.on_request = [this](Connection& from, const Connection::Request& request) {
         return on_request(from, request);
@@ -222,18 +250,17 @@ void Runtime::on_connection(UniqueFd socket) {
     };
     handlers.on_room = [this](Connection& to) { log_readers_.go_on(to.id()); };
     handlers.on_closed = [this](Connection& closed) { on_closed(closed); };
-    const core::ConnectionId id = next_connection_++;
-    auto connection = std::make_shared<Connection>(io_, id, std::move(socket), std::move(*peer),
+    auto connection = std::make_shared<Connection>(io_, id, std::move(socket), std::move(peer),
                                                    descriptors_of(uid), std::move(handlers));
-    if (const auto& problem = connection->problem())
-        return turn_away(connection->socket(),
-                         "procd cannot watch one more connection: " + problem->message());
+    if (const auto& problem = connection->problem()) {
+        turn_away(connection->socket(), "procd cannot watch one more connection: " + problem->message());
+        return nullptr;
+    }
     ++connections_of_[uid];
     connections_by_pid_[pid].insert(id);
     Client& entry = clients_[id];
-    entry.early_pidfd = std::move(early_pidfd);
     entry.connection = std::move(connection);
-    entry.connection->start();
+    return &entry;
 }
 
 // One that is nobody's any more is let go when the next is made.
@@ -246,6 +273,7 @@ std::shared_ptr<DescriptorCount> Runtime::descriptors_of(std::uint32_t uid) {
 }
 
 bool Runtime::on_request(Connection& connection, const Connection::Request& request) {
+    if (!request.too_long && waits_for_upgrade(connection.id())) return false;
     const sys::Peer& peer = connection.peer();
     const api::Peer from{connection.id(), peer.uid, peer.pid};
     if (request.too_long) {
@@ -292,6 +320,7 @@ void Runtime::on_closed(Connection& connection) {
 void Runtime::close_if_done(core::ConnectionId id) {
     Client* const entry = client(id);
     if (!entry || !entry->connection->half_closed() || !entry->connection->idle() || api_.owes(id)) return;
+    if (is_upgrading_for(id)) return;
     entry->connection->close();
 }
 

@@ -23,6 +23,8 @@
 #include "daemon/loop/logs.hpp"
 #include "daemon/loop/peers.hpp"
 #include "daemon/loop/service_manager.hpp"
+#include "daemon/loop/upgrade.hpp"
+#include "daemon/state/snapshot.hpp"
 #include "daemon/sys/containment.hpp"
 #include "daemon/sys/listener.hpp"
 #include "daemon/sys/spawn.hpp"
@@ -33,11 +35,12 @@ struct RuntimeConfig {
     core::Config core;
     sys::LogLimits default_log;
     std::string version;
+    std::vector<std::string> arguments;  // of the command line that procd was started with, argv[0] too
     // Of each user but root and procd's own.
     std::size_t max_connections = 1024;
     std::size_t max_descriptors = 4096;
     bool allow_confined = false;
-    std::string journal_path;      // empty: nothing is written down
+    std::string journal_path;     // empty: nothing is written down
     sys::ResourceLimit nofile{};  // procd's own before it was raised: what children of nobody's get
 };
 
@@ -60,6 +63,8 @@ class Runtime final : public api::Host {
 
     // Before run().
     void inherit(Inheritance inheritance);
+    // Before run(), instead: what another program in this process was at.
+    void thaw(state::Snapshot snapshot);
 
     // Until procd was told to stop and everything has ended. ready: called when the socket answers.
     void run(const Ready& ready);
@@ -90,6 +95,7 @@ class Runtime final : public api::Host {
     api::LogThreads log_threads(core::UserId reader) const override { return log_readers_.threads(reader); }
     void log_completed(api::LogId log) override { log_readers_.complete(log); }
     void forget_log(api::LogId log) override { log_readers_.forget(log); }
+    core::Outcome<core::Done> upgrade(const std::string& binary, const api::UpgradeRequest& request) override;
     void resume(core::ConnectionId connection) override;
     void perform(core::Actions actions) override;
     void log(const std::string& text) override;
@@ -113,6 +119,35 @@ class Runtime final : public api::Host {
     void take_back_owners();
     state::Header journal_header() const;
 
+    // snapshot.cpp
+    std::string snapshot_text(const api::UpgradeRequest& request, std::vector<int>& kept);
+    state::ConnectionText connection_text(core::ConnectionId id, Client& client, std::vector<int>& kept);
+    core::ResourcePtr descriptor_from(const std::optional<state::DescriptorText>& text);
+    void thaw_connection(const state::ConnectionText& text);
+    void thaw_specs(const state::Snapshot& snapshot, std::vector<core::Process>& processes);
+    void thaw_children(const state::Snapshot& snapshot);
+    void thaw_api(const state::Snapshot& snapshot);
+
+    // runtime_upgrade.cpp
+    struct UpgradeUnderWay {
+        explicit UpgradeUnderWay(asio::io_context& io) : limit(io) {}
+        std::string program;
+        api::UpgradeRequest request;
+        std::unique_ptr<UpgradeCheck> check;
+        bool standing_still = false;
+        std::vector<core::ConnectionId> held;  // requests that wait for the new program
+        Alarm limit;
+    };
+    bool is_upgrading_for(core::ConnectionId connection) const;
+    bool waits_for_upgrade(core::ConnectionId connection);
+    void stand_still();
+    void go_if_still();
+    void go();
+    void give_up(const api::UpgradeFailure& failure);
+
+    Client* add_client(core::ConnectionId id, UniqueFd socket, sys::Peer peer);
+    void watch_client(core::ConnectionId id, Client& client, UniqueFd pidfd);
+    void leave_to_the_next();
     void await_signal();
     void carry_out(const core::Action& action);
     void leave();
@@ -148,6 +183,7 @@ class Runtime final : public api::Host {
     Alarm farewell_;
     Alarm again_;
     std::unique_ptr<Acceptor> acceptor_;
+    std::shared_ptr<UpgradeUnderWay> upgrade_;
     bool leaving_ = false;
 };
 

@@ -99,15 +99,19 @@ core::Outcome<bool> Runtime::watch_peer(core::ConnectionId connection) {
         from->peer_ended = true;
         return false;
     }
-    from->pidfd = std::make_unique<Readiness>(io_, std::move(pidfd));
-    from->pidfd->on_readable([this, connection] {
+    watch_client(connection, *from, std::move(pidfd));
+    return true;
+}
+
+void Runtime::watch_client(core::ConnectionId connection, Client& watched, UniqueFd pidfd) {
+    watched.pidfd = std::make_unique<Readiness>(io_, std::move(pidfd));
+    watched.pidfd->on_readable([this, connection] {
         if (Client* const ended = client(connection)) {
             ended->peer_ended = true;
             ended->pidfd.reset();
         }
         api_.happened(core::OwnerEnded{{core::OwnerKind::connection, connection}});
     });
-    return true;
 }
 
 core::Outcome<core::Identity> Runtime::identity(core::ConnectionId connection) {

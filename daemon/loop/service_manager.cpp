@@ -30,6 +30,10 @@ void ServiceManager::ready() {
     if (watchdog_) feed_watchdog();
 }
 
+void ServiceManager::reloading() {
+    if (there_) sys::notify("RELOADING=1");
+}
+
 void ServiceManager::stopping() {
     if (there_ && !std::exchange(stopping_, true)) sys::notify("STOPPING=1");
 }

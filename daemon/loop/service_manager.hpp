@@ -17,6 +17,8 @@ class ServiceManager {
 
     // The socket answers. From now on the watchdog is fed, from this loop: one that hangs is noticed.
     void ready();
+    // In a moment it is another program, which says ready() again; or this one does.
+    void reloading();
     // Said once.
     void stopping();
     // So many processes live. Told at most once a second.

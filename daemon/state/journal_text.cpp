@@ -24,7 +24,8 @@ std::uint64_t checksum(std::string_view text) {
 
 std::string checked(std::string_view content) {
     std::array<char, k_digits + 1> digits{};
-    std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(checksum(content)));
+    std::snprintf(digits.data(), digits.size(), "%016llx",
+                  static_cast<unsigned long long>(checksum(content)));
     std::string text(digits.data(), k_digits);
     text += ' ';
     text += content;
@@ -108,10 +109,10 @@ std::string forgotten(std::string_view key) {
 }
 
 std::string header_line(const Header& header) {
-    return line(k_header_key,
-                proto::dump(proto::encode(HeaderText{header.version, header.readable_by, header.boot_id,
-                                                     header.group, wide(header.unwritten),
-                                                     wide(header.unwritten_session)})));
+    return line(
+        k_header_key,
+        proto::dump(proto::encode(HeaderText{header.version, header.readable_by, header.boot_id, header.group,
+                                             wide(header.unwritten), wide(header.unwritten_session)})));
 }
 
 std::string numbers_line(core::ProcessId next_id, core::SessionId next_session) {

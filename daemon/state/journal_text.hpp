@@ -25,8 +25,8 @@ struct Header {
     int version = k_version;
     int readable_by = k_version;  // the oldest version that can read it
     std::string boot_id;
-    std::string group;                 // the cgroup of the instance: its directory; empty: none
-    core::ProcessId unwritten = 0;     // ids up to this may have been given out without being written down
+    std::string group;              // the cgroup of the instance: its directory; empty: none
+    core::ProcessId unwritten = 0;  // ids up to this may have been given out without being written down
     core::SessionId unwritten_session = 0;
 };
 
@@ -44,9 +44,9 @@ struct Lines {
         std::string_view json;
     };
     std::map<std::string_view, Content> by_key;
-    core::ProcessId newest_id = 0;   // of all lines, those of forgotten processes too
-    std::size_t broken = 0;          // lines that cannot be read
-    bool torn = false;               // and nothing but the last one is
+    core::ProcessId newest_id = 0;  // of all lines, those of forgotten processes too
+    std::size_t broken = 0;         // lines that cannot be read
+    bool torn = false;              // and nothing but the last one is
 };
 Lines lines_of(std::string_view text);
 

@@ -224,11 +224,12 @@ struct ProcessText {
 struct OwnerRecord {
     OwnerText owner;
     std::uint32_t uid = 0;
-    std::optional<bool> ended;
+    std::optional<bool> ending, ended;
     std::int64_t constructions = 0;
     static void fields(auto& self, auto&& field) {
         field("owner", self.owner, "");
         field("uid", self.uid, "");
+        field("ending", self.ending, "");
         field("ended", self.ended, "");
         field("constructions", self.constructions, "");
     }

@@ -176,8 +176,8 @@ std::shared_ptr<core::LaunchSpec> spec_of(const SpecText& text) {
     for (std::size_t stream = 0; stream < spec->stdio.size() && stream < text.stdio.size(); ++stream)
         spec->stdio[stream] = stream_of(text.stdio[stream]);
     spec->lost_descriptors = text.descriptors.value_or(false);
-    spec->identity = {text.uid, text.gid, {text.groups.begin(), text.groups.end()},
-                      text.no_new_privs.value_or(false)};
+    spec->identity = {
+        text.uid, text.gid, {text.groups.begin(), text.groups.end()}, text.no_new_privs.value_or(false)};
     return spec;
 }
 
@@ -216,7 +216,7 @@ ProcessText process_text(const core::Process& process) {
     if (process.kill_mode != core::KillMode::group) text.kill_mode = process.kill_mode;
     for (const std::string& word : process.command) text.command.push_back({word});
     text.cwd = {process.cwd};
-    // Once it is being started nobody starts it again.
+    // Once it is being started nobody starts it again. (Its descriptors are the snapshot's business.)
     if (process.spec && !process.started_or_starting()) text.spec = spec_text(*process.spec);
     for (std::size_t stream = 0; stream < process.streams_of.size(); ++stream)
         if (process.streams_of[stream])
@@ -304,6 +304,7 @@ OwnerRecord owner_record(const core::Owner& owner) {
     OwnerRecord text;
     text.owner = owner_text(owner.key, owner.facts);
     text.uid = owner.uid;
+    text.ending = unless_zero(owner.ending);
     text.ended = unless_zero(owner.ended);
     text.constructions = static_cast<std::int64_t>(owner.constructions);
     return text;
@@ -348,7 +349,7 @@ std::variant<core::Owner, Unreadable> owner_from(std::string_view json) {
     owner.facts = facts_of(record.owner);
     owner.uid = record.uid;
     owner.ended = record.ended.value_or(false);
-    owner.ending = owner.ended;
+    owner.ending = record.ending.value_or(owner.ended);
     owner.constructions = static_cast<std::uint64_t>(record.constructions);
     return owner;
 }

@@ -12,10 +12,10 @@
 
 namespace procd::sys {
 
-// A cgroup a tree, all of them below one group of this instance: <own>/procd-<digits>/<id>-<name>. A process is
-// born in its tree's group and everything it starts stays there, whatever it does to its session, environment
-// or parentage. Only somebody with rights on the hierarchy can move a process out (a login manager does); who
-// was moved is found among what procd adopts, by session, by environment and by parentage.
+// A cgroup a tree, all of them below one group of this instance: <own>/procd-<digits>/<id>-<name>. A process
+// is born in its tree's group and everything it starts stays there, whatever it does to its session,
+// environment or parentage. Only somebody with rights on the hierarchy can move a process out (a login
+// manager does); who was moved is found among what procd adopts, by session, by environment and by parentage.
 class CgroupContainment : public Containment {
   public:
     // base: the group to make the instance's group in.
@@ -35,7 +35,8 @@ class CgroupContainment : public Containment {
     UniqueFd empty_watch(TreeId id) override;
     void remove(TreeId id) override;
     std::vector<TreeId> left_trees() override;
-    void take_back(TreeId id, const TreeMain& main) override;
+    void take_back(TreeId id, const TreeMain& main, const std::vector<TreeMember>& members) override;
+    std::vector<TreeMember> known_members(TreeId id) const override;
     pid_t find_main(TreeId id, uid_t uid) override;
     bool holds(TreeId id, pid_t pid, uid_t uid) override;
     std::string place() const override { return instance_.place.directory; }

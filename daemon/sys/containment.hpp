@@ -23,6 +23,12 @@ struct TreeMain {
     uid_t uid = 0;
 };
 
+// Somebody of a tree, for as long as it lives.
+struct TreeMember {
+    pid_t pid = 0;
+    std::uint64_t start_time = 0;
+};
+
 // Where a tree's processes are found, signalled and proved gone. Two kinds: a cgroup a tree (exact), and
 // subreaper + sweep (best effort, docs/containment.md says what can escape). Not thread-safe: the loop's
 // thread only, except open_group's descriptor, which the spawner uses.
@@ -66,7 +72,10 @@ class Containment {
     virtual std::vector<TreeId> left_trees() { return {}; }
     // Takes a tree back, as if it had been born here. main.pid 0: who was its main is not known; main.pidfd
     // -1: the main is gone.
-    virtual void take_back(TreeId id, const TreeMain& main) = 0;
+    // members: known_members() of the program before, where this is the same process.
+    virtual void take_back(TreeId id, const TreeMain& main, const std::vector<TreeMember>& members) = 0;
+    // Those who are known to be of a tree by more than where they live.
+    virtual std::vector<TreeMember> known_members(TreeId id) const = 0;
     // Who is the main of a tree that an earlier procd was starting: in its group the oldest that leads a
     // session; without groups who leads one and has the tree's name in its environment. 0: nobody.
     virtual pid_t find_main(TreeId id, uid_t uid) = 0;
@@ -89,8 +98,8 @@ struct ContainmentConfig {
     std::string
         socket_path;  // what children see as PROCD_SOCKET: tells this instance's processes in an environment
     std::string
-        cgroup_mount_override;  // a cgroup2 directory to work below; empty: procd's own group, by mountinfo
-    std::string former_place{}; // place() of the procd before; empty: there was none
+        cgroup_mount_override;   // a cgroup2 directory to work below; empty: procd's own group, by mountinfo
+    std::string former_place{};  // place() of the procd before; empty: there was none
 };
 
 // Reads what empty_watch gave, so that its next change is reported. Whether the group is populated now.

@@ -19,7 +19,8 @@ namespace {
 
 constexpr int k_backlog = 1024;
 constexpr int k_lock_tries = 100;  // each time the former holder removed the file under our hands
-// A procd that was killed may have left a child that is not beyond its first steps, and holds what procd held.
+// A procd that was killed may have left a child that is not beyond its first steps, and holds what procd
+// held.
 constexpr int k_lock_waits = 20;
 constexpr std::chrono::milliseconds k_lock_pause{5};
 

@@ -115,7 +115,8 @@ Result<LogFile> LogDirectory::create(std::int64_t id, const std::string& name, L
 Result<LogFile> LogDirectory::reopen(const std::string& path, uid_t uid) const {
     const auto place = find(path);
     if (!place) return place.error();
-    LogFile log{open_beneath(place->folder.get(), place->name, O_WRONLY | O_APPEND | O_NONBLOCK), path, uid, 0};
+    LogFile log{open_beneath(place->folder.get(), place->name, O_WRONLY | O_APPEND | O_NONBLOCK), path, uid,
+                0};
     if (!log.fd) return SysError{"open", path, errno};
     struct stat status {};
     if (::fstat(log.fd.get(), &status) != 0) return SysError{"stat", path, errno};

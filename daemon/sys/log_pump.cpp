@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <fcntl.h>
 #include <map>
@@ -70,6 +71,8 @@ struct LogPump::State {
     std::deque<Command> commands;
     Ticket next = 1;
     bool stopping = false;
+    bool hold_wanted = false, stands_still = false;
+    std::condition_variable changed;  // of these two
 
     bool listen(int fd, std::uint64_t ticket) const {
         epoll_event event{};
@@ -81,6 +84,7 @@ struct LogPump::State {
     void ring() const;
     void run();
     bool turn();  // false: it was the last
+    void stand_still();
     void carry_out(Command& command);
     ssize_t copy(Pipe& pipe);  // how many bytes; 0: it is empty, below: at its end
     void drain(Pipe& pipe);
@@ -116,6 +120,26 @@ void LogPump::drain(Ticket ticket, Drained drained) {
 
 void LogPump::finish(Ticket ticket) {
     state_->ask({ticket, nullptr, {}});
+}
+
+bool LogPump::hold(std::chrono::milliseconds limit) {
+    std::unique_lock guard(state_->lock);
+    state_->hold_wanted = true;
+    state_->ring();
+    if (state_->changed.wait_for(guard, limit, [this] { return state_->stands_still; })) return true;
+    state_->hold_wanted = false;
+    return false;
+}
+
+void LogPump::go_on() {
+    const std::lock_guard guard(state_->lock);
+    state_->hold_wanted = false;
+    state_->changed.notify_all();
+}
+
+int LogPump::descriptor(Ticket ticket) const {
+    const auto found = state_->pipes.find(ticket);
+    return found == state_->pipes.end() ? -1 : found->second->from.get();
 }
 
 void LogPump::State::ask(Command command) {
@@ -166,9 +190,19 @@ bool LogPump::State::turn() {
         if (!commands.empty()) ring();
     }
     for (; !asked.empty(); asked.pop_front()) carry_out(asked.front());
+    stand_still();
     if (!last) return true;
     for (const auto& [ticket, pipe] : pipes) drain(*pipe);
     return false;
+}
+
+void LogPump::State::stand_still() {
+    std::unique_lock guard(lock);
+    if (!hold_wanted) return;
+    stands_still = true;
+    changed.notify_all();
+    changed.wait(guard, [this] { return !hold_wanted; });
+    stands_still = false;
 }
 
 void LogPump::State::carry_out(Command& command) {

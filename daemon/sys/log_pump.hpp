@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,6 +35,13 @@ class LogPump {
     Ticket add(UniqueFd pipe, std::shared_ptr<const UniqueFd> log);
     // Everything that is in the pipe now is copied, then `drained` is called on the pump's thread.
     void drain(Ticket ticket, Drained drained);
+    // Waits until the thread stands still, with everything that it has read written: the process can become
+    // another program then, and descriptor() is what that goes on with. False: it does not within the limit
+    // (a disk that hangs), and goes on.
+    bool hold(std::chrono::milliseconds limit);
+    void go_on();
+    // While it is held: the pipe's read end; -1: at its end.
+    int descriptor(Ticket ticket) const;
     // Whoever writes from now on gets SIGPIPE.
     void finish(Ticket ticket);
 

@@ -109,7 +109,8 @@ LogStream::End LogStream::State::read() {
     end.inode = files->inode();
     if (plan.locate) return end;
     LogReader reader(std::move(*files));
-    const auto begun = reader.begin_at_last(plan.lines, plan.follow);
+    const auto begun =
+        plan.from ? reader.go_on_at(*plan.from, plan.follow) : reader.begin_at_last(plan.lines, plan.follow);
     if (!begun) {
         end.error = begun.error();
         return end;
@@ -130,7 +131,8 @@ LogStream::End LogStream::State::read() {
             break;
         }
         if (!lines->text.empty() || lines->dropped > 0 || lines->truncated) {
-            if (!pass_on({std::string(lines->text), lines->dropped, lines->truncated})) break;
+            if (!pass_on({std::string(lines->text), lines->dropped, lines->truncated, reader.position()}))
+                break;
         } else if (over || removed) {
             end.removed = removed;
             break;

@@ -22,11 +22,14 @@ class LogStream {
         std::optional<std::uint64_t> lines;
         bool follow = false;
         bool locate = false;  // only find out which file it is
+        std::optional<std::uint64_t> from =
+            std::nullopt;  // Chunk::next of an earlier stream, instead of lines
     };
     struct Chunk {
         std::string bytes;
         std::uint64_t dropped = 0;
         bool truncated = false;
+        std::uint64_t next = 0;  // the place behind it
     };
     struct End {
         std::optional<SysError> error;

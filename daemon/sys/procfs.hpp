@@ -31,8 +31,8 @@ struct ProcessStat {
 };
 
 std::optional<ProcessStat> parse_stat(std::string_view text);
-// The last field of /proc/PID/stat: the status of a zombie, as waitpid(2) would give it. 0 for whoever may not
-// know it (PTRACE_MODE_READ_FSCREDS).
+// The last field of /proc/PID/stat: the status of a zombie, as waitpid(2) would give it. 0 for whoever may
+// not know it (PTRACE_MODE_READ_FSCREDS).
 std::optional<int> parse_exit_status(std::string_view stat_text);
 Result<ProcessStat> read_stat(pid_t pid);
 

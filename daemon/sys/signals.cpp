@@ -24,7 +24,8 @@ void reset_signals() {
 Result<UniqueFd> open_signals() {
     sigset_t wanted;
     ::sigemptyset(&wanted);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) ::sigaddset(&wanted, signal);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD})
+        ::sigaddset(&wanted, signal);
     if (const int error = ::pthread_sigmask(SIG_BLOCK, &wanted, nullptr); error != 0) {
         return SysError{"pthread_sigmask", "", error};
     }

@@ -13,8 +13,8 @@ namespace procd::sys {
 // from here on.
 void reset_signals();
 
-// SIGTERM, SIGINT, SIGHUP and SIGCHLD, blocked in the calling thread (and those it starts later) and read
-// from a descriptor.
+// SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGCHLD, blocked in the calling thread (and those it starts
+// later) and read from a descriptor.
 Result<UniqueFd> open_signals();
 // The next one; empty: none is waiting.
 std::optional<int> read_signal(int signals);

@@ -46,12 +46,21 @@ void SubreaperContainment::born(TreeId id, const TreeMain& main) {
     tree.times_found_empty = 0;
 }
 
-void SubreaperContainment::take_back(TreeId id, const TreeMain& main) {
+void SubreaperContainment::take_back(TreeId id, const TreeMain& main,
+                                     const std::vector<TreeMember>& members) {
     Tree& tree = trees_[id] = Tree{};
     tree.main = main;
     tree.reaped = main.pidfd < 0;
     tree.taken_back = true;
     tree.touched = sweeps_;
+    for (const TreeMember& member : members) tree.members[member.pid] = member.start_time;
+}
+
+std::vector<TreeMember> SubreaperContainment::known_members(TreeId id) const {
+    std::vector<TreeMember> members;
+    if (const auto tree = trees_.find(id); tree != trees_.end())
+        for (const auto& [pid, start] : tree->second.members) members.push_back({pid, start});
+    return members;
 }
 
 pid_t SubreaperContainment::find_main(TreeId id, uid_t uid) {

@@ -37,7 +37,8 @@ class SubreaperContainment : public Containment {
     std::size_t count_rest(TreeId id) override;
     UniqueFd empty_watch(TreeId) override { return {}; }
     void remove(TreeId id) override;
-    void take_back(TreeId id, const TreeMain& main) override;
+    void take_back(TreeId id, const TreeMain& main, const std::vector<TreeMember>& members) override;
+    std::vector<TreeMember> known_members(TreeId id) const override;
     pid_t find_main(TreeId id, uid_t uid) override;
     bool holds(TreeId, pid_t, uid_t) override { return true; }
     Result<std::optional<TreeId>> tree_of(pid_t pid) override;
@@ -48,7 +49,7 @@ class SubreaperContainment : public Containment {
     struct Tree {
         TreeMain main;
         bool reaped = false;
-        bool taken_back = false;    // an earlier procd's: its main, and what that leads to, is no child of ours
+        bool taken_back = false;  // an earlier procd's: its main, and what that leads to, is no child of ours
         bool main_is_dead = false;  // in the last sweep: a zombie, or gone
         int times_found_empty = 0;  // sweeps in a row that found main dead, no member, and no sign of one
         int times_doubted = 0;      // sweeps that would have found it empty, but were unsettled

@@ -31,8 +31,8 @@ bool was_settled(const ProcessStat& process) {
     return process.start_time + (k_doubt_seconds + 1) * ticks_a_second < ticks_since_boot();
 }
 
-// Whether a process descends from procd (or another root), as the kernel has it now. Only such can be anybody's of ours: what
-// an environment or a session says of any other process is no evidence.
+// Whether a process descends from procd (or another root), as the kernel has it now. Only such can be
+// anybody's of ours: what an environment or a session says of any other process is no evidence.
 bool descends_from(const std::unordered_set<pid_t>& roots, ProcessStat process,
                    const std::unordered_map<pid_t, ProcessStat>& processes) {
     for (int i = 0; i < k_max_ancestors; ++i) {

@@ -134,7 +134,7 @@ TEST_CASE("a procd on the same socket finds the trees of the one before, whoever
         CHECK((*next)->find_main(7, ::getuid()) == main.pid());
         CHECK((*next)->holds(7, main.pid(), ::getuid()));
         CHECK_FALSE((*next)->holds(7, ::getpid(), ::getuid()));
-        (*next)->take_back(7, {main.pid(), main.pidfd(), *start_time(main.pid()), ::getuid()});
+        (*next)->take_back(7, {main.pid(), main.pidfd(), *start_time(main.pid()), ::getuid()}, {});
         CHECK(*(*next)->tree_of(main.pid()) == 7);
         CHECK((*next)->count_rest(7) == 0);
         return (*next)->place();
@@ -176,7 +176,7 @@ TEST_CASE("the watch of a group reports its emptiness") {
 TEST_CASE("groups that a tree made inside its own are counted, killed and removed with it") {
     Trees trees("cgroup");
     if (!trees) return;
-    const std::string group = instance_of(trees) + "/1-tree";
+    const std::string group = trees->place() + "/1-tree";
     Child& main = trees.start_tree(1, {helper("nest"), group});
     const pid_t nested = trees.line_pid();
     CHECK(cgroup_of(nested)->find("/1-tree/nested/deeper") != std::string::npos);
@@ -195,7 +195,7 @@ TEST_CASE("a group that is not empty yet when it is removed goes later") {
     {
         Trees trees("cgroup");
         if (!trees) return;
-        group = instance_of(trees) + "/1-tree";
+        group = trees->place() + "/1-tree";
         Child& main = trees.start_tree(1, {helper("linger")});
         trees->remove(1);
         CHECK(std::filesystem::exists(group));
@@ -217,7 +217,7 @@ TEST_CASE("who was moved out of the group is found and ended") {
         const pid_t moved = trees.line_pid();
         move_to(moved, trees.base());
         trees.end_main(1, main);
-        CHECK(processes_in(instance_of(trees)).empty());
+        CHECK(processes_in(trees->place()).empty());
         CHECK(trees->count_rest(1) == 1);
         CHECK(*trees->tree_of(moved) == 1);
         CHECK(trees->strays().empty());

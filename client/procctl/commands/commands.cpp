@@ -50,6 +50,8 @@ int run_verb(Context& context) {
             return commands::status(context);
         case Verb::terminate:
             return commands::terminate(context);
+        case Verb::upgrade:
+            return commands::upgrade(context);
         case Verb::wait:
             return commands::wait(context);
     }

@@ -33,6 +33,7 @@ int spawn(Context& context);
 int start(Context& context);
 int status(Context& context);
 int terminate(Context& context);
+int upgrade(Context& context);
 int wait(Context& context);
 
 }  // namespace commands

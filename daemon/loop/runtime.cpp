@@ -12,6 +12,7 @@
 #include "daemon/loop/descriptor.hpp"
 #include "daemon/loop/guard.hpp"
 #include "daemon/loop/log.hpp"
+#include "daemon/sys/closing.hpp"
 #include "daemon/sys/descriptors.hpp"
 #include "daemon/sys/process_self.hpp"
 #include "daemon/sys/signals.hpp"
@@ -195,14 +196,15 @@ Runtime::Client* Runtime::client(core::ConnectionId id) {
 }
 
 void Runtime::on_connection(UniqueFd socket) {
-    const auto turn_away = [](int fd, const std::string& why) {
-        const proto::WireError error{proto::ErrorKind::limit, why, proto::OrderedJson::object()};
-        (void)send_with_fds(fd, proto::error_line("null", error), {});
-    };
     auto peer = sys::peer_of(socket.get());
     if (!peer) return log_warning(peer.error().message());
     const uid_t uid = peer->uid;
     const pid_t pid = peer->pid;
+    const auto turn_away = [uid](int fd, const std::string& why) {
+        const proto::WireError error{proto::ErrorKind::limit, why, proto::OrderedJson::object()};
+        (void)send_with_fds(fd, proto::error_line("null", error), {});
+        sys::discard_input(uid, fd);
+    };
     const auto others = connections_of_.find(uid);
     const std::size_t count = others == connections_of_.end() ? 0 : others->second;
     if (count >= config_.max_connections && uid != 0 && uid != self_.uid)

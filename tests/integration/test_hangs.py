@@ -1,10 +1,12 @@
-"""A child that hangs before its program runs delays nobody."""
+"""What hangs delays nobody: a child before its program runs, a close."""
 
 import contextlib
 import fcntl
 import os
 import shutil
 import signal
+import socket
+import struct
 import time
 
 from harness import Client, ProcdTest, all_pids, alone, parent_of, process_state, read_text, run_delay, time_limit, wait_until
@@ -238,3 +240,45 @@ class StoppedStart(HangTest):
         client.close()
         self.assertGone(pid)
         wait_until(lambda: not self.procd.list(), message='no record of it')
+
+
+class SlowClose(HangTest):
+    """A client brings a descriptor whose last close takes as long as the client likes: that delays nobody."""
+
+    def setUp(self):
+        super().setUp()
+        with socket.create_server(('127.0.0.1', 0)) as listener:
+            self.slow = socket.create_connection(listener.getsockname())
+            self.peer = listener.accept()[0]
+        self.addCleanup(self.peer.close)  # what was not read is lost, and nothing waits for it any more
+        self.slow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 30))
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.slow.send(b'x' * 65536, socket.MSG_DONTWAIT)
+
+    def bring(self, client, data):
+        client.send_raw(data, [self.slow.fileno()])
+        self.slow.close()
+
+    @alone
+    def test_with_a_request(self):
+        client = self.client()
+        self.bring(client, b'{"jsonrpc":"2.0","id":1,"method":"hello"}\n')
+        client.result(1)
+        self.assertPrompt()
+
+    @alone
+    def test_with_a_line_that_is_not_whole(self):
+        client = self.client()
+        self.bring(client, b'{"jsonrpc"')
+        wait_until(lambda: self.procd.extra_files().count('socket') == 2)  # the client's, and what it brought
+        client.close()
+        self.assertPrompt()
+
+    @alone
+    def test_of_a_session(self):
+        client = self.client()
+        self.bring(client, b'{"jsonrpc":"2.0","id":1,"method":"session","params":{"stdio":{"stdout":{"fd":0}}}}\n')
+        client.result(1)
+        client.close()
+        self.assertPrompt()

@@ -257,8 +257,10 @@ class SlowClose(HangTest):
                 self.slow.send(b'x' * 65536, socket.MSG_DONTWAIT)
 
     def bring(self, client, data):
+        self.procd.signal(signal.SIGSTOP)  # the last close is procd's
         client.send_raw(data, [self.slow.fileno()])
         self.slow.close()
+        self.procd.signal(signal.SIGCONT)
 
     @alone
     def test_with_a_request(self):

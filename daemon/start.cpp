@@ -13,6 +13,7 @@
 #include "daemon/loop/runtime.hpp"
 #include "daemon/state/journal_text.hpp"
 #include "daemon/state/snapshot.hpp"
+#include "daemon/sys/closing.hpp"
 #include "daemon/sys/containment.hpp"
 #include "daemon/sys/limits.hpp"
 #include "daemon/sys/listener.hpp"
@@ -151,6 +152,9 @@ core::Duration seconds(double value) {
         std::chrono::duration<double>(std::min(value, k_longest)));
 }
 
+// What takes longer to close is closed by the kernel when procd has ended.
+constexpr std::chrono::milliseconds k_last_closes{200};
+
 int fail(const SysError& error) {
     std::fprintf(stderr, "procd: %s\n", error.message().c_str());
     return 1;
@@ -247,16 +251,19 @@ int start_and_serve(const Options& options, std::vector<std::string> arguments) 
 
     config.journal_path = journal_path;
     config.arguments = std::move(arguments);
-    loop::Runtime runtime(std::move(config), std::move(*listener), std::move(*containment),
-                          std::move(*signals), std::move(*log_directory));
-    if (passed.snapshot)
-        runtime.thaw(std::move(*passed.snapshot));
-    else
-        runtime.inherit(std::move(inheritance));
-    runtime.run([&] {
-        if (options.ready_fd >= 0 && !resumes) sys::tell_ready(options.ready_fd);
-    });
-    loop::log_info("stopped");
+    {
+        loop::Runtime runtime(std::move(config), std::move(*listener), std::move(*containment),
+                              std::move(*signals), std::move(*log_directory));
+        if (passed.snapshot)
+            runtime.thaw(std::move(*passed.snapshot));
+        else
+            runtime.inherit(std::move(inheritance));
+        runtime.run([&] {
+            if (options.ready_fd >= 0 && !resumes) sys::tell_ready(options.ready_fd);
+        });
+        loop::log_info("stopped");
+    }
+    sys::await_closing(k_last_closes);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "daemon/loop/child.hpp"
 #include "daemon/loop/descriptor.hpp"
@@ -133,7 +134,10 @@ core::ResourcePtr Children::stream_of_owner(const core::OwnerKey& owner, int str
     // With a set-uid program's rights procd would give away what the user may not open.
     if (!sys::is_owned_by(found->second->pid, found->second->uid)) return nullptr;
     auto fd = sys::fetch_descriptor(found->second->pidfd->fd(), stream);
-    return fd ? hold(std::move(*fd)) : nullptr;
+    if (!fd) return nullptr;
+    // For this one start: on nobody's account, but as slow to close as what a client brings.
+    constexpr std::size_t k_any = std::numeric_limits<std::size_t>::max();
+    return hold_brought(std::move(*fd), std::make_shared<DescriptorCount>(found->second->uid, k_any));
 }
 
 // ---- exits -----------------------------------------------------------------------------------------------

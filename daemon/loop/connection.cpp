@@ -9,6 +9,7 @@
 #include "base/fd_passing.hpp"
 #include "daemon/loop/descriptor.hpp"
 #include "daemon/loop/guard.hpp"
+#include "daemon/sys/closing.hpp"
 
 namespace procd::loop {
 
@@ -20,6 +21,10 @@ Connection::Connection(asio::io_context& io, core::ConnectionId id, UniqueFd soc
       peer_(std::move(peer)),
       count_(std::move(count)),
       handlers_(std::move(handlers)) {}
+
+Connection::~Connection() {
+    if (!closed_) sys::discard_input(peer_.uid, socket_.fd());
+}
 
 void Connection::start() {
     await_input();
@@ -40,6 +45,7 @@ void Connection::close() {
     held_.reset();
     queued_ = 0;
     const auto self = shared_from_this();
+    sys::discard_input(peer_.uid, socket_.fd());
     socket_.close();
     handlers_.on_closed(*self);
 }
@@ -114,7 +120,10 @@ void Connection::read_some() {
         else if (!count_->has_room(received->fds.size()))
             incoming.truncated = count_->problem();
         else
-            for (UniqueFd& fd : received->fds) incoming.descriptors.push_back(hold(std::move(fd), count_));
+            for (UniqueFd& fd : received->fds)
+                incoming.descriptors.push_back(hold_brought(std::move(fd), count_));
+        for (UniqueFd& fd : received->fds)
+            if (fd) sys::close_elsewhere(peer_.uid, std::move(fd));  // too many
         if (!incoming.truncated.empty() && !incoming_.empty())
             incoming_.back().truncated = incoming.truncated;
         else

@@ -51,6 +51,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     Connection(asio::io_context& io, core::ConnectionId id, UniqueFd socket, sys::Peer peer,
                std::shared_ptr<DescriptorCount> count, Handlers handlers);
+    ~Connection();
 
     core::ConnectionId id() const { return id_; }
     const sys::Peer& peer() const { return peer_; }

@@ -9,6 +9,7 @@
 
 #include "base/unique_fd.hpp"
 #include "daemon/core/types.hpp"
+#include "daemon/sys/closing.hpp"
 
 namespace procd::loop {
 
@@ -30,19 +31,32 @@ struct DescriptorCount {
 
 // A descriptor that somebody holds through the core, which does not know what it is.
 struct Descriptor final : core::Resource {
-    Descriptor(UniqueFd owned, std::shared_ptr<DescriptorCount> counted)
-        : fd(std::move(owned)), count(std::move(counted)) {
+    enum class Origin { own, brought };
+
+    Descriptor(UniqueFd owned, std::shared_ptr<DescriptorCount> counted, Origin from)
+        : fd(std::move(owned)), count(std::move(counted)), origin(from) {
         if (count) ++count->held;
     }
+    // What was brought is closed elsewhere, and counts until then.
     ~Descriptor() override {
-        if (count) --count->held;
+        if (origin == Origin::brought)
+            sys::close_elsewhere(count->uid, std::move(fd), sys::DescriptorsHeld(count, &count->held));
+        else if (count)
+            --count->held;
     }
     UniqueFd fd;
-    std::shared_ptr<DescriptorCount> count;  // null: procd's own
+    std::shared_ptr<DescriptorCount> count;  // null: it is on nobody's account
+    const Origin origin;
 };
 
+// One that procd has made.
 inline core::ResourcePtr hold(UniqueFd fd, std::shared_ptr<DescriptorCount> count = nullptr) {
-    return std::make_shared<Descriptor>(std::move(fd), std::move(count));
+    return std::make_shared<Descriptor>(std::move(fd), std::move(count), Descriptor::Origin::own);
+}
+
+// One that is a user's: nobody knows how long its close takes. There is a count.
+inline core::ResourcePtr hold_brought(UniqueFd fd, std::shared_ptr<DescriptorCount> count) {
+    return std::make_shared<Descriptor>(std::move(fd), std::move(count), Descriptor::Origin::brought);
 }
 
 // Every Resource in procd is a Descriptor.

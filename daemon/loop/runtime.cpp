@@ -12,6 +12,7 @@
 #include "daemon/loop/descriptor.hpp"
 #include "daemon/loop/guard.hpp"
 #include "daemon/loop/log.hpp"
+#include "daemon/sys/closing.hpp"
 #include "daemon/sys/descriptors.hpp"
 #include "daemon/sys/process_self.hpp"
 #include "daemon/sys/signals.hpp"
@@ -30,9 +31,10 @@ bool may_be_repeated(const core::Action& action) {
     return !signal || signal->resume;
 }
 
-void turn_away(int fd, const std::string& why) {
+void turn_away(uid_t uid, int fd, const std::string& why) {
     const proto::WireError error{proto::ErrorKind::limit, why, proto::OrderedJson::object()};
     (void)send_with_fds(fd, proto::error_line("null", error), {});
+    sys::discard_input(uid, fd);
 }
 
 api::Self describe_self(const RuntimeConfig& config, const sys::Containment& containment) {
@@ -224,7 +226,7 @@ void Runtime::on_connection(UniqueFd socket) {
     const auto others = connections_of_.find(uid);
     const std::size_t count = others == connections_of_.end() ? 0 : others->second;
     if (count >= config_.max_connections && uid != 0 && uid != self_.uid)
-        return turn_away(socket.get(), "user " + std::to_string(uid) + " has " + std::to_string(count) +
+        return turn_away(uid, socket.get(), "user " + std::to_string(uid) + " has " + std::to_string(count) +
                                            " connections, the most that one may have");
     UniqueFd early_pidfd;
     if (!sys::supports_peer_pidfd())
@@ -253,7 +255,7 @@ Runtime::Client* Runtime::add_client(core::ConnectionId id, UniqueFd socket, sys
     auto connection = std::make_shared<Connection>(io_, id, std::move(socket), std::move(peer),
                                                    descriptors_of(uid), std::move(handlers));
     if (const auto& problem = connection->problem()) {
-        turn_away(connection->socket(), "procd cannot watch one more connection: " + problem->message());
+        turn_away(uid, connection->socket(), "procd cannot watch one more connection: " + problem->message());
         return nullptr;
     }
     ++connections_of_[uid];

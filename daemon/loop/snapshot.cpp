@@ -36,8 +36,9 @@ struct Keeper {
     std::optional<std::int64_t> some(int fd) { return fd < 0 ? std::nullopt : std::optional(number(fd)); }
     state::DescriptorText text(const core::ResourcePtr& resource) {
         const auto& descriptor = static_cast<const Descriptor&>(*resource);
-        state::DescriptorText text{number(descriptor.fd.get()), std::nullopt};
+        state::DescriptorText text{number(descriptor.fd.get()), std::nullopt, std::nullopt};
         if (descriptor.count) text.uid = descriptor.count->uid;
+        text.brought = if_true(descriptor.origin == Descriptor::Origin::brought);
         return text;
     }
     std::optional<state::DescriptorText> some(const core::ResourcePtr& resource) {
@@ -204,7 +205,9 @@ std::string Runtime::snapshot_text(const api::UpgradeRequest& request, std::vect
 
 core::ResourcePtr Runtime::descriptor_from(const std::optional<state::DescriptorText>& text) {
     if (!text) return nullptr;
-    return hold(taken(text->fd), text->uid ? descriptors_of(*text->uid) : nullptr);
+    auto count = text->uid ? descriptors_of(*text->uid) : nullptr;
+    if (text->brought && count) return hold_brought(taken(text->fd), std::move(count));
+    return hold(taken(text->fd), std::move(count));
 }
 
 void Runtime::thaw_connection(const state::ConnectionText& text) {

@@ -22,9 +22,11 @@ namespace procd::state {
 struct DescriptorText {
     std::int64_t fd = -1;
     std::optional<std::uint32_t> uid;  // on whose account it is
+    std::optional<bool> brought;       // by that user
     static void fields(auto& self, auto&& field) {
         field("fd", self.fd, "");
         field("uid", self.uid, "");
+        field("brought", self.brought, "");
     }
 };
 

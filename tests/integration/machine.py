@@ -77,6 +77,13 @@ def stat_fields(pid):
         return f.read().rpartition(b')')[2].split()
 
 
+def run_delay(pid):
+    """For how many seconds, ever, the first thread of a process was ready to run and had no processor; 0 where the kernel
+    does not count that."""
+    fields = read_text(f'/proc/{pid}/task/{pid}/schedstat').split()
+    return int(fields[1]) / 1e9 if fields else 0.0
+
+
 def parent_of(pid):
     return int(stat_fields(pid)[1])
 

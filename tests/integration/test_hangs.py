@@ -1,37 +1,46 @@
-"""A child that hangs before its program runs delays nobody."""
+"""What hangs delays nobody: a child before its program runs, a close."""
 
+import contextlib
+import fcntl
 import os
 import shutil
 import signal
+import socket
+import struct
 import time
 
-from harness import Client, ProcdTest, all_pids, alone, parent_of, process_state, read_text, time_limit, wait_until
+from harness import Client, ProcdTest, all_pids, alone, parent_of, process_state, read_text, run_delay, time_limit, wait_until
 
 
 # A sanitizer's build takes longer for everything.
 PROMPT = 0.1 if os.environ.get('PROCD_TEST_SANITIZED') else 0.010
+PROBES = 20  # at least: fewer, and a slow one in ten would pass for the outlier
 
 
 class HangTest(ProcdTest):
     def assertPrompt(self, duration=0.5):
-        """Another client is answered within 10 ms all the while, but for what a loaded machine, and strace where it traces
-        procd's loop, add now and then; nothing comes near the seconds for which the child is held."""
+        """Another client is answered within 10 ms all the while; one outlier is the machine's. The time for which procd's
+        loop or this process was ready to run and had no processor is the machine's too, and does not count."""
         times = []
         end = time.monotonic() + duration
         with Client(self.procd.socket) as client:
-            while time.monotonic() < end:
+            while time.monotonic() < end or len(times) < PROBES:
+                delayed = self.run_delays()
                 begin = time.monotonic()
                 client.call('hello')
-                times.append(time.monotonic() - begin)
+                took = time.monotonic() - begin
+                times.append((took - (self.run_delays() - delayed), took))
                 time.sleep(0.01)
         times.sort()
-        self.assertGreater(len(times), 5, times)
-        self.assertLess(times[len(times) * 9 // 10], PROMPT, times[-5:])
-        self.assertLess(times[-1], 10 * PROMPT, times[-5:])
+        self.assertLess(times[-2][0], PROMPT, times[-5:])
+        self.assertLess(times[-1][0], 10 * PROMPT, times[-5:])
         begin = time.monotonic()
         with Client(self.procd.socket) as client:
             client.call('hello')
         self.assertLess(time.monotonic() - begin, 0.5, 'a new connection')
+
+    def run_delays(self):
+        return run_delay(self.procd.pid) + run_delay(os.getpid())
 
 
 class Fifos(HangTest):
@@ -87,17 +96,88 @@ class Fifos(HangTest):
         self.assertUnhurt()
 
 
-class Held(HangTest):
-    """strace holds every child in one of its system calls, between its birth and its program."""
-    CALL = 'execve'
+class SlowExec(HangTest):
+    """An exec that hangs in the kernel, as a dead network file system would hold it: the program's file has a lease, which
+    its holder does not give back. Nobody is traced meanwhile: a tracer stops procd's own threads, too, at every system call."""
+
+    def setUp(self):
+        super().setUp()
+        self.program = self.path('sleep')
+        shutil.copy('/bin/sleep', self.program)
+        self.lease = os.open(self.program, os.O_RDONLY | os.O_CLOEXEC)
+        self.addCleanup(self.let_go)
+        try:
+            fcntl.fcntl(self.lease, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except OSError as error:
+            self.skipTest(f'no lease on a file in {self.dir}: {error}')
+        fcntl.fcntl(self.lease, fcntl.F_SETSIG, signal.SIGURG)  # that it is wanted back: ignored, as SIGIO is not
+
+    def let_go(self):
+        if self.lease >= 0:
+            os.close(self.lease)
+        self.lease = -1
+
+    def is_held(self):
+        """Somebody waits in an exec: the lease is to be given back."""
+        return fcntl.fcntl(self.lease, fcntl.F_GETLEASE) != fcntl.F_WRLCK
+
+    @alone
+    def test_delays_nobody(self):
+        client = self.client()
+        spawning = client.request('spawn', {'command': [self.program, '1000'], 'name': 'slow', 'daemon': True})
+        self.assertPrompt(1.0)
+        self.assertTrue(self.is_held())
+        self.assertTrue(client.pending(spawning, 0))
+        self.let_go()
+        process = client.result(spawning)
+        self.assertEqual(client.status(process['id'])['state'], 'running')
+
+    @alone
+    def test_its_client_vanishes_meanwhile(self):
+        client = self.client()
+        client.request('spawn', {'command': [self.program, '1000'], 'name': 'slow', 'daemon': True})
+        wait_until(self.is_held)
+        client.close()
+        self.assertPrompt(0.5)
+        self.let_go()
+        wait_until(lambda: not [p for p in self.procd.list() if p['state'] != 'exited'])
+
+    @alone
+    def test_asked_to_end_meanwhile(self):
+        client = self.client()
+        client.request('spawn', {'command': [self.program, '1000'], 'name': 'slow'})
+        ending = client.request('terminate', {'processes': ['slow'], 'wait': True})
+        self.assertPrompt(0.5)
+        self.assertTrue(self.is_held())
+        self.assertTrue(client.pending(ending, 0))
+        self.let_go()
+        self.assertEqual(client.result(ending)['processes'][0]['exitcode'], -15)
+
+    @alone
+    def test_ended_meanwhile(self):
+        client = self.client()
+        spawning = client.request('spawn', {'command': [self.program, '1000'], 'name': 'slow'})
+        wait_until(self.is_held)
+        ending = client.request('terminate', {'processes': ['slow'], 'grace': 0.2})
+        self.assertPrompt(0.5)
+        error = client.reply(spawning)['error']
+        self.assertEqual((error['data']['kind'], error['data']['stage']), ('exec_failed', 'exec'))
+        client.reply(ending)
+        wait_until(lambda: not self.procd.list(), message='no record of it')
+
+
+class StoppedStart(HangTest):
+    """Stopped by its user before it has become the program: it runs as that user already, and is theirs to signal.
+    strace holds it until then, and nobody is traced any more when it is stopped."""
+    CALL = 'chdir'  # the first after its uid is switched
+    NUMBER = {'x86_64': '80', 'aarch64': '49'}[os.uname().machine]
     DELAY = 3.0
 
     def setUp(self):
         if shutil.which('strace') is None:
             self.skipTest('needs strace')
         super().setUp()
-        self.trace = self.path('trace')
-        strace = self.procd.popen('strace', '-f', '-q', '-o', self.trace, '-e', f'trace={self.CALL}', '-e',
+        strace = self.procd.popen('strace', '-f', '-q', '-o', self.path('trace'), '-e', f'trace={self.CALL}', '-e',
                                   f'inject={self.CALL}:delay_enter={int(self.DELAY * 1e6)}', '-p', str(self.procd.pid))
         self.strace = strace
 
@@ -110,52 +190,16 @@ class Held(HangTest):
         wait_until(lambda: all(f'TracerPid:\t{strace.pid}\n' in read_text(f'/proc/{self.procd.pid}/task/{t}/status')
                                for t in os.listdir(f'/proc/{self.procd.pid}/task')))
 
+    def held(self):
+        """The pid of the child that is in that call."""
+        for pid in all_pids():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # others come and go
+                if parent_of(pid) == self.procd.pid and read_text(f'/proc/{pid}/syscall').startswith(f'{self.NUMBER} '):
+                    return pid
+        return None
 
-class SlowExec(Held):
-    """As a dead network file system would hold it."""
-
-    @alone
-    @time_limit(90)
-    def test_delays_nobody(self):
-        client = self.client()
-        begin = time.monotonic()
-        spawning = client.request('spawn', {'command': ['/bin/sleep', '1000'], 'name': 'slow', 'daemon': True})
-        self.assertPrompt(1.0)
-        if not client.pending(spawning, 0):
-            self.skipTest('strace did not hold the child')
-        process = client.result(spawning)
-        self.assertGreater(time.monotonic() - begin, self.DELAY * 0.9)
-        self.assertEqual(client.status(process['id'])['state'], 'running')
-
-    @alone
-    @time_limit(90)
-    def test_its_client_vanishes_meanwhile(self):
-        client = self.client()
-        spawning = client.request('spawn', {'command': ['/bin/sleep', '1000'], 'name': 'slow', 'daemon': True})
-        if not client.pending(spawning, 0.3):
-            self.skipTest('strace did not hold the child')
-        client.close()
-        self.assertPrompt(0.5)
-        wait_until(lambda: not [p for p in self.procd.list() if p['state'] != 'exited'], self.DELAY + 15)
-
-    @alone
-    @time_limit(90)
-    def test_asked_to_end_meanwhile(self):
-        client = self.client()
-        client.request('spawn', {'command': ['/bin/sleep', '1000'], 'name': 'slow'})
-        ending = client.request('terminate', {'processes': ['slow'], 'wait': True})
-        self.assertPrompt(0.5)
-        self.assertEqual(client.result(ending, 30)['processes'][0]['exitcode'], -15)
-
-
-class StoppedStart(Held):
-    """Stopped by its user before it has become the program: it runs as that user already, and is theirs to signal."""
-    CALL = 'chdir'  # the first after its uid is switched
-
-    def stopped(self, spawning, client):
-        if not client.pending(spawning, 0.3):
-            self.skipTest('strace did not hold the child')
-        pid, = [pid for pid in all_pids() if parent_of(pid) == self.procd.pid]
+    def stopped(self):
+        pid = wait_until(self.held)
         os.kill(pid, signal.SIGSTOP)
         self.strace.kill()
         self.strace.wait()
@@ -167,7 +211,7 @@ class StoppedStart(Held):
     def test_delays_nobody(self):
         client = self.client()
         spawning = client.request('spawn', {'command': ['/bin/sleep', '1000'], 'name': 'stopped'})
-        pid = self.stopped(spawning, client)
+        pid = self.stopped()
         self.assertPrompt(0.5)
         self.assertUnhurt()
         self.assertTrue(client.pending(spawning, 0))
@@ -179,7 +223,7 @@ class StoppedStart(Held):
     def test_ended_meanwhile(self):
         client = self.client()
         spawning = client.request('spawn', {'command': ['/bin/sleep', '1000'], 'name': 'stopped'})
-        pid = self.stopped(spawning, client)
+        pid = self.stopped()
         with Client(self.procd.socket) as other:
             other.call('kill', processes=['stopped'])
         error = client.reply(spawning)['error']
@@ -192,7 +236,51 @@ class StoppedStart(Held):
     def test_its_client_vanishes_meanwhile(self):
         client = self.client()
         spawning = client.request('spawn', {'command': ['/bin/sleep', '1000'], 'name': 'stopped', 'daemon': True, 'grace': 0.2})
-        pid = self.stopped(spawning, client)
+        pid = self.stopped()
         client.close()
         self.assertGone(pid)
         wait_until(lambda: not self.procd.list(), message='no record of it')
+
+
+class SlowClose(HangTest):
+    """A client brings a descriptor whose last close takes as long as the client likes: that delays nobody."""
+
+    def setUp(self):
+        super().setUp()
+        with socket.create_server(('127.0.0.1', 0)) as listener:
+            self.slow = socket.create_connection(listener.getsockname())
+            self.peer = listener.accept()[0]
+        self.addCleanup(self.peer.close)  # what was not read is lost, and nothing waits for it any more
+        self.slow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 30))
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.slow.send(b'x' * 65536, socket.MSG_DONTWAIT)
+
+    def bring(self, client, data):
+        self.procd.signal(signal.SIGSTOP)  # the last close is procd's
+        client.send_raw(data, [self.slow.fileno()])
+        self.slow.close()
+        self.procd.signal(signal.SIGCONT)
+
+    @alone
+    def test_with_a_request(self):
+        client = self.client()
+        self.bring(client, b'{"jsonrpc":"2.0","id":1,"method":"hello"}\n')
+        client.result(1)
+        self.assertPrompt()
+
+    @alone
+    def test_with_a_line_that_is_not_whole(self):
+        client = self.client()
+        self.bring(client, b'{"jsonrpc"')
+        wait_until(lambda: self.procd.extra_files().count('socket') == 2)  # the client's, and what it brought
+        client.close()
+        self.assertPrompt()
+
+    @alone
+    def test_of_a_session(self):
+        client = self.client()
+        self.bring(client, b'{"jsonrpc":"2.0","id":1,"method":"session","params":{"stdio":{"stdout":{"fd":0}}}}\n')
+        client.result(1)
+        client.close()
+        self.assertPrompt()

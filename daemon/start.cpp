@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "daemon/loop/log.hpp"
 #include "daemon/loop/runtime.hpp"
@@ -92,10 +93,12 @@ sys::ListenerConfig listener_config(const Options& options, const Places& places
     return config;
 }
 
-Result<sys::Listener> open_listener(const Options& options, const Places& places, bool root) {
-    if (options.socket.empty()) {
-        auto passed = sys::listen_fds();
-        if (!passed.empty()) return sys::Listener::adopt(std::move(passed.front()));
+// A socket that was passed is told by what it is: descriptors that an earlier procd had stored come with it.
+Result<sys::Listener> open_listener(const Options& options, const Places& places, bool root,
+                                    std::vector<sys::PassedDescriptor>& passed) {
+    for (sys::PassedDescriptor& one : passed) {
+        if (options.socket.empty() && sys::is_listening_socket(one.fd.get()))
+            return sys::Listener::adopt(std::move(one.fd));
     }
     return sys::Listener::open(listener_config(options, places, root));
 }
@@ -157,7 +160,8 @@ int start_and_serve(const Options& options) {
     if (!signals) return fail(signals.error());
 
     const Places where = places(options, root);
-    auto listener = open_listener(options, where, root);
+    auto passed = sys::passed_descriptors();
+    auto listener = open_listener(options, where, root, passed);
     if (!listener) return fail(listener.error());
     auto log_directory = sys::LogDirectory::open(where.log_dir);
     if (!log_directory) return fail(log_directory.error());
@@ -165,7 +169,7 @@ int start_and_serve(const Options& options) {
     const std::string journal_path = options.journal ? journal_of(listener->path(), where) : "";
     loop::Inheritance inheritance;
     inheritance.journal = former_journal(journal_path);
-    sys::ContainmentConfig containment_config{listener->path(), "", ""};
+    sys::ContainmentConfig containment_config{listener->path(), options.cgroup, ""};
     if (inheritance.journal && inheritance.journal->header)
         containment_config.former_place = inheritance.journal->header->group;
     auto containment = sys::make_containment(options.containment, containment_config);

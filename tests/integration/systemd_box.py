@@ -195,7 +195,9 @@ class ServiceTest(BoxTest):
 
     def log(self):
         """All that the two units and systemd said of them."""
-        match = [f'--user-unit={u}' if self.user else f'--unit={u}' for u in ('procd.service', 'procd-processes.service')]
+        match = ['--unit=procd.service', '--unit=procd-processes.service']
+        if self.user:
+            match = ['_UID=' + self.box.run('id', '-u', self.user).out.strip()]
         return self.box.run('journalctl', '--no-pager', '-o', 'short-precise', *match).out
 
     def drop_in(self, text, unit='procd.service'):

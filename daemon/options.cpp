@@ -60,6 +60,10 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     app.add_option("--containment", options.containment, "auto: cgroup where it can be, else subreaper")
         ->check(CLI::IsMember({"auto", "cgroup", "subreaper"}))
         ->capture_default_str();
+    app.add_option("--cgroup", options.cgroup,
+                   "Make the cgroups in this one, and not in procd's own: a directory; a relative one "
+                   "begins at that of procd's own. It must be there")
+        ->type_name("DIR");
     app.add_option("--drain", options.drain, "Seconds that a stopping procd waits for non-daemons")
         ->check(seconds)
         ->capture_default_str();
@@ -103,6 +107,11 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     app.add_option("--resume-state", options.resume_state)->group("");
     try {
         app.parse(argc, argv);
+        if (!options.cgroup.empty()) {
+            if (options.containment == "subreaper")
+                throw CLI::ValidationError("--cgroup", "is of no use with --containment subreaper");
+            options.containment = "cgroup";  // that place or none: nobody is quietly put elsewhere
+        }
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }

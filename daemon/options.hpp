@@ -14,6 +14,7 @@ struct Options {
     std::uint64_t log_max = std::uint64_t{16} << 20;  // bytes; 0: no limit
     unsigned log_keep = 1;
     std::string containment = "auto";
+    std::string cgroup;             // where groups are made; empty: in procd's own
     double drain = 10, grace = 10;  // seconds
     std::string socket_mode;        // octal; empty: 0660 for root, else 0600
     std::string socket_group;       // empty: procd for root where that group is there

@@ -97,10 +97,12 @@ sys::ListenerConfig listener_config(const Options& options, const Places& places
     return config;
 }
 
-Result<sys::Listener> open_listener(const Options& options, const Places& places, bool root) {
-    if (options.socket.empty()) {
-        auto passed = sys::listen_fds();
-        if (!passed.empty()) return sys::Listener::adopt(std::move(passed.front()));
+// A socket that was passed is told by what it is: descriptors that an earlier procd had stored come with it.
+Result<sys::Listener> open_listener(const Options& options, const Places& places, bool root,
+                                    std::vector<sys::PassedDescriptor>& passed) {
+    for (sys::PassedDescriptor& one : passed) {
+        if (options.socket.empty() && sys::is_listening_socket(one.fd.get()))
+            return sys::Listener::adopt(std::move(one.fd));
     }
     return sys::Listener::open(listener_config(options, places, root));
 }
@@ -154,6 +156,10 @@ core::Duration seconds(double value) {
 
 // What takes longer to close is closed by the kernel when procd has ended.
 constexpr std::chrono::milliseconds k_last_closes{200};
+
+// The exit status of a procd that has left everything to the next one: whoever sees it starts that (the units'
+// RestartForceExitStatus=).
+constexpr int k_left_to_the_next = 3;
 
 int fail(const SysError& error) {
     std::fprintf(stderr, "procd: %s\n", error.message().c_str());
@@ -216,8 +222,9 @@ int start_and_serve(const Options& options, std::vector<std::string> arguments) 
     if (!signals) return fail(signals.error());
 
     const Places where = places(options, root);
+    auto given = sys::passed_descriptors();
     auto listener = resumes ? resume_listener(options, where, root, passed.listener, passed.lock)
-                            : open_listener(options, where, root);
+                            : open_listener(options, where, root, given);
     if (!listener) return fail(listener.error());
     auto log_directory = sys::LogDirectory::open(where.log_dir);
     if (!log_directory) return fail(log_directory.error());
@@ -225,7 +232,10 @@ int start_and_serve(const Options& options, std::vector<std::string> arguments) 
     const std::string journal_path = options.journal ? journal_of(listener->path(), where) : "";
     loop::Inheritance inheritance;
     if (!passed.snapshot) inheritance.journal = former_journal(journal_path);
-    sys::ContainmentConfig containment_config{listener->path(), "", ""};
+    for (sys::PassedDescriptor& stored : given)
+        if (const auto id = sys::id_of_stored_pidfd(stored.name))
+            inheritance.pidfds.insert_or_assign(*id, std::move(stored.fd));
+    sys::ContainmentConfig containment_config{listener->path(), options.cgroup, ""};
     if (inheritance.journal && inheritance.journal->header)
         containment_config.former_place = inheritance.journal->header->group;
     if (passed.snapshot) {
@@ -251,6 +261,7 @@ int start_and_serve(const Options& options, std::vector<std::string> arguments) 
 
     config.journal_path = journal_path;
     config.arguments = std::move(arguments);
+    bool stopped = true;
     {
         loop::Runtime runtime(std::move(config), std::move(*listener), std::move(*containment),
                               std::move(*signals), std::move(*log_directory));
@@ -258,13 +269,13 @@ int start_and_serve(const Options& options, std::vector<std::string> arguments) 
             runtime.thaw(std::move(*passed.snapshot));
         else
             runtime.inherit(std::move(inheritance));
-        runtime.run([&] {
+        stopped = runtime.run([&] {
             if (options.ready_fd >= 0 && !resumes) sys::tell_ready(options.ready_fd);
         });
-        loop::log_info("stopped");
+        if (stopped) loop::log_info("stopped");
     }
     sys::await_closing(k_last_closes);
-    return 0;
+    return stopped ? 0 : k_left_to_the_next;
 }
 
 }  // namespace procd

@@ -9,6 +9,7 @@
 #include "daemon/loop/guard.hpp"
 #include "daemon/loop/launch_plan.hpp"
 #include "daemon/sys/descriptors.hpp"
+#include "daemon/sys/notify.hpp"
 #include "daemon/sys/pidfd.hpp"
 #include "daemon/sys/procfs.hpp"
 
@@ -102,6 +103,20 @@ void Children::launched(core::ProcessId id, std::shared_ptr<Launching> launching
     take(launching->log_stderr, told.log_stderr);
     tell_(std::move(told));
     await_exit(id);
+    store(id);
+}
+
+// The service manager keeps a copy of the pidfd, from which the next procd learns how the main ended should
+// this one be gone by then. After everything else: it may be slow.
+void Children::store(core::ProcessId id) {
+    if (!config_.stores_pidfds) return;
+    later(io_, [this, alive = alive_, id] {
+        if (!*alive) return;
+        const auto found = children_.find(id);
+        if (found != children_.end() && found->second->pidfd && !found->second->stored)
+            found->second->stored = static_cast<bool>(
+                sys::store_descriptor(sys::stored_pidfd_name(id), found->second->pidfd->fd()));
+    });
 }
 
 void Children::not_launched(core::ProcessId id, const std::shared_ptr<Launching>& launching,
@@ -183,6 +198,8 @@ void Children::main_ended(core::ProcessId id, Child& child, const core::Exit& ex
     mains_.erase(child.pid);
     child.pidfd.reset();
     tell_(core::MainExited{id, exit});
+    if (!config_.stores_pidfds) return;
+    later(io_, [id] { (void)sys::remove_stored(sys::stored_pidfd_name(id)); });
 }
 
 Result<UniqueFd> Children::sentinel(core::ProcessId id) {

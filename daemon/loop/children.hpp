@@ -25,6 +25,7 @@ namespace procd::loop {
 struct ChildrenConfig {
     std::string socket_path;     // the children's PROCD_SOCKET
     bool become_caller = false;  // procd runs as root: children become who asked for them
+    bool stores_pidfds = false;  // there is a service manager to keep them
 };
 
 // Carries out what the core decides about processes, and tells it what became of them: launches, signals,
@@ -91,6 +92,7 @@ class Children {
     void not_launched(core::ProcessId id, const std::shared_ptr<Launching>& launching,
                       const sys::SpawnError& error);
     void await_exit(core::ProcessId id);
+    void store(core::ProcessId id);
     void main_ended(core::ProcessId id, Child& child, const core::Exit& exit);
     void count(core::ProcessId id);
     void count_all();

@@ -6,6 +6,7 @@
 
 #include "daemon/loop/log.hpp"
 #include "daemon/loop/runtime.hpp"
+#include "daemon/sys/notify.hpp"
 
 // A procd that starts where another one was killed: what that one knew, held against what there is.
 namespace procd::loop {
@@ -63,6 +64,9 @@ void Runtime::take_back_all(std::map<core::ProcessId, UniqueFd> pidfds) {
         if (kept) remains.pidfd = std::move(kept.mapped());
         if (!children_.take_back(process, std::move(remains))) lost.push_back(id);
     }
+    // Those of processes that are known to have ended, or not at all.
+    if (sys::has_service_manager())
+        for (const auto& [id, pidfd] : pidfds) (void)sys::remove_stored(sys::stored_pidfd_name(id));
     for (const core::ProcessId id : starting)
         if (const core::Process* process = api_.core().find(id)) finish_start(*process);
     for (const core::ProcessId id : unknown) {

@@ -14,6 +14,7 @@
 #include "daemon/loop/log.hpp"
 #include "daemon/sys/closing.hpp"
 #include "daemon/sys/descriptors.hpp"
+#include "daemon/sys/notify.hpp"
 #include "daemon/sys/process_self.hpp"
 #include "daemon/sys/signals.hpp"
 
@@ -51,7 +52,7 @@ Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<s
       own_(own_namespaces()),
       containment_(std::move(containment)),
       logs_(std::make_shared<Logs>(io_, std::move(logs), config_.default_log)),
-      children_(io_, *containment_, logs_, ChildrenConfig{listener.path(), self_.uid == 0},
+      children_(io_, *containment_, logs_, ChildrenConfig{listener.path(), self_.uid == 0, sys::has_service_manager()},
                 [this](core::Event event) { api_.happened(event); }),
       watches_(io_,
                [this](std::uint64_t number) {
@@ -78,13 +79,14 @@ Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<s
 
 Runtime::~Runtime() = default;
 
-void Runtime::run(const Ready& ready) {
+bool Runtime::run(const Ready& ready) {
     await_signal();
     journal_.begin(api_.core(), journal_header());
     service_manager_.ready();
     ready();
     log_info("ready on " + acceptor_->path() + " (" + self_.containment + ")");
     io_.run();
+    return !left_to_the_next_;
 }
 
 core::Now Runtime::now() const {
@@ -126,6 +128,7 @@ void Runtime::leave_to_the_next() {
     log_info("leaves everything to the procd that starts next, as signal " + std::to_string(SIGUSR1) +
              " asks");
     journal_.write();
+    left_to_the_next_ = true;
     io_.stop();
 }
 

@@ -66,8 +66,9 @@ class Runtime final : public api::Host {
     // Before run(), instead: what another program in this process was at.
     void thaw(state::Snapshot snapshot);
 
-    // Until procd was told to stop and everything has ended. ready: called when the socket answers.
-    void run(const Ready& ready);
+    // Until procd was told to stop and everything has ended. ready: called when the socket answers. False: it
+    // was told to leave everything to the procd that starts next.
+    bool run(const Ready& ready);
 
     // api::Host
     core::Now now() const override;
@@ -185,6 +186,7 @@ class Runtime final : public api::Host {
     std::unique_ptr<Acceptor> acceptor_;
     std::shared_ptr<UpgradeUnderWay> upgrade_;
     bool leaving_ = false;
+    bool left_to_the_next_ = false;
 };
 
 }  // namespace procd::loop

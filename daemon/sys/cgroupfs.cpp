@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/sys/process_self.hpp"
 #include "daemon/sys/procfs.hpp"
 
 namespace procd::sys {
@@ -143,6 +144,19 @@ Result<CgroupPlace> place_of_directory(const std::string& directory) {
     const auto mountinfo = read_kernel_file("/proc/self/mountinfo", 64 << 20);
     if (!mountinfo) return mountinfo.error();
     return place_of_directory(*mountinfo, directory);
+}
+
+Result<CgroupPlace> find_group(const std::string& directory) {
+    std::string named = directory;
+    if (!directory.starts_with('/')) {
+        const auto own = find_own_group();
+        if (!own) return own.error();
+        named = own->directory + "/" + directory;
+    }
+    // The kernel's names of groups have neither ".." nor symbolic links.
+    const auto real = real_path(named);
+    if (!real) return SysError{"find the cgroup", named, errno};
+    return place_of_directory(*real);
 }
 
 bool is_populated(const std::string& directory) {

@@ -25,6 +25,8 @@ Result<CgroupPlace> find_own_group();
 // The same for a directory that somebody names.
 Result<CgroupPlace> place_of_directory(std::string_view mountinfo, const std::string& directory);
 Result<CgroupPlace> place_of_directory(const std::string& directory);
+// The group that somebody names as they see it: a relative name begins at the directory of procd's own group.
+Result<CgroupPlace> find_group(const std::string& directory);
 
 // "populated" of cgroup.events: whether the group or one below it has a process that is no zombie.
 bool is_populated(const std::string& directory);

@@ -14,8 +14,7 @@ namespace procd::sys {
 namespace {
 
 Result<std::unique_ptr<Containment>> make_cgroup_containment(const ContainmentConfig& config) {
-    const auto base = config.cgroup_mount_override.empty() ? find_own_group()
-                                                           : place_of_directory(config.cgroup_mount_override);
+    const auto base = config.cgroup.empty() ? find_own_group() : find_group(config.cgroup);
     if (!base) return base.error();
     return CgroupContainment::make(*base, config.socket_path, config.former_place);
 }
@@ -42,7 +41,7 @@ Result<std::unique_ptr<Containment>> make_containment(const std::string& kind,
 
     auto containment = make_cgroup_containment(config);
     // Where procd is it may not make groups; the user's systemd may have a place where it may.
-    if (!containment && config.cgroup_mount_override.empty() && ::geteuid() != 0 && enter_user_scope())
+    if (!containment && config.cgroup.empty() && ::geteuid() != 0 && enter_user_scope())
         containment = make_cgroup_containment(config);
     if (containment || kind == "cgroup") return containment;
     return make_subreaper_containment(config, containment.error().message());

@@ -97,8 +97,8 @@ class Containment {
 struct ContainmentConfig {
     std::string
         socket_path;  // what children see as PROCD_SOCKET: tells this instance's processes in an environment
-    std::string
-        cgroup_mount_override;   // a cgroup2 directory to work below; empty: procd's own group, by mountinfo
+    // The directory of the group to make groups in; a relative one begins at procd's own. Empty: procd's own.
+    std::string cgroup{};
     std::string former_place{};  // place() of the procd before; empty: there was none
 };
 

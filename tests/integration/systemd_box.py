@@ -150,3 +150,75 @@ class BoxTest(unittest.TestCase):
 
     def lives(self, pid):
         return self.box.run('kill', '-0', pid).code == 0
+
+
+class ServiceTest(BoxTest):
+    """procd as a service: of the machine, or with `user` of that user's own systemd. The tests of both are the same."""
+
+    # Ignores SIGTERM, in a session of its own, orphaned, with a cleaned environment.
+    HIDING = ['sh', '-c', '(setsid env -i sh -c \'trap "" TERM; echo $$ >/tmp/hidden; while :; do sleep 1000; done\' &) ; exec sleep 1000']
+
+    def setUp(self):
+        super().setUp()
+        self.kind = 'user' if self.user else 'system'
+        if not self.user:
+            self.ok('systemd-sysusers')
+        self.systemctl('daemon-reload')
+
+    def run_in(self, *argv, **options):
+        """Runs a program in the box as whoever the service belongs to."""
+        return (self.box.as_user if self.user else self.box.run)(*argv, **options)
+
+    def okay(self, *argv, **options):
+        outcome = self.run_in(*argv, **options)
+        self.assertEqual(outcome.code, 0, f'{outcome}\n{self.log()}')
+        return outcome
+
+    def systemctl(self, *words, **options):
+        return self.okay('systemctl', *(['--user'] if self.user else []), *words, **options)
+
+    def procctl(self, *words, **options):
+        return self.okay('procctl', *words, **options)
+
+    def show(self, name, unit='procd.service'):
+        return self.systemctl('show', '-P', name, unit).out.strip()
+
+    def main_pid(self):
+        return int(self.show('MainPID'))
+
+    def is_up(self):
+        return self.show('ActiveState') == 'active'
+
+    def back(self, former):
+        """Waits until another procd than that one serves."""
+        wait_until(lambda: self.main_pid() not in (0, former) and self.is_up(), message=self.log)
+
+    def log(self):
+        """All that the two units and systemd said of them."""
+        match = ['--unit=procd.service', '--unit=procd-processes.service']
+        if self.user:
+            match = ['_UID=' + self.box.run('id', '-u', self.user).out.strip()]
+        return self.box.run('journalctl', '--no-pager', '-o', 'short-precise', *match).out
+
+    def drop_in(self, text, unit='procd.service'):
+        self.box.write(f'/etc/systemd/{self.kind}/{unit}.d/test.conf', text)
+        self.systemctl('daemon-reload')
+
+    def hidden(self):
+        """A process that hides; its number."""
+        self.procctl('spawn', '-q', '--name', 'hiding', '--', *self.HIDING)
+        wait_until(lambda: self.box.run('cat', '/tmp/hidden').out.strip())
+        return int(self.ok('cat', '/tmp/hidden').out)
+
+    def group_of(self, pid):
+        return self.ok('cat', f'/proc/{pid}/cgroup').out.split('0::')[1].strip()
+
+    def groups(self):
+        """The control groups of procd's units that there are."""
+        return self.ok('find', '/sys/fs/cgroup', '-type', 'd', '-name', 'procd*.service').out.split()
+
+    def assertNothingLeft(self, *pids):
+        for pid in pids:
+            self.assertFalse(self.lives(pid), f'{pid} lives\n{self.log()}')
+        self.assertEqual(self.groups(), [], self.log())
+        self.assertEqual(self.show('ActiveState', 'procd-processes.service'), 'inactive', self.log())

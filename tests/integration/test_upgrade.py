@@ -310,7 +310,7 @@ class Leaving(UpgradeTest):
     def test_sigusr1_leaves_everything_to_the_next(self):
         it = self.client().spawn('/bin/sleep', '1000', owner='procd')
         self.procd.signal(signal.SIGUSR1)
-        self.assertEqual(self.procd.await_exit(), 0)
+        self.assertEqual(self.procd.await_exit(), 3)
         self.procd.warm = False
         self.procd.start()
         self.assertEqual(self.client().status(it['id'])['pid'], it['pid'])

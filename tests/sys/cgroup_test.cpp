@@ -1,4 +1,5 @@
 // What only the cgroup containment does, and the files below it.
+#include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
 #include <poll.h>
@@ -51,6 +52,33 @@ TEST_CASE("procd's own group is found through the mount, wherever and whatever p
     CHECK(place_of_directory(part, "/sys/fs/cg roup/b")->path == "/docker/12/b");
     CHECK(place_of_directory(k_plain_mount, "/sys/fs/cgroup/unified")->path == "/");
     CHECK_FALSE(place_of_directory(k_plain_mount, "/sys/fs/cgroup"));
+}
+
+TEST_CASE("a group that somebody names begins, unless it is absolute, at procd's own") {
+    const auto own = find_own_group();
+    if (!own) return;  // there is no hierarchy to name a group in
+    CHECK(find_group(".")->directory == own->directory);
+    CHECK(find_group(".")->path == own->path);
+    const TempGroup group;
+    if (!group.path().empty()) {
+        CHECK(find_group(group.path())->directory == group.path());
+        CHECK(find_group(group.path() + "/../" + group.path().substr(group.path().rfind('/') + 1))->path ==
+              find_group(group.path())->path);
+        // From any depth.
+        std::string up;
+        for (const char c : own->path)
+            if (c == '/') up += "../";
+        if (own->path == "/") up.clear();
+        const auto found = find_group(up + group.path().substr(group.path().rfind('/') + 1));
+        REQUIRE(found);
+        CHECK(found->directory == group.path());
+        CHECK(found->path == place_of_directory(group.path())->path);
+    }
+    const auto missing = find_group("../no-such-group");
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error().error == ENOENT);
+    CHECK(missing.error().message().find("no-such-group") != std::string::npos);
+    CHECK_FALSE(find_group("/tmp"));
 }
 
 TEST_CASE("a group's name can be read, and is always one component") {

@@ -221,9 +221,13 @@ TEST_CASE("orphans are reaped, mains are left to their pidfd") {
 }
 
 TEST_CASE("without a service manager there is nothing to take and nobody to tell") {
-    CHECK(listen_fds().empty());
+    CHECK(passed_descriptors().empty());
     notify("READY=1");
     CHECK_FALSE(has_service_manager());
+    const auto stored = store_descriptor("pidfd-1", STDIN_FILENO);
+    REQUIRE(stored);
+    CHECK_FALSE(*stored);
+    CHECK_FALSE(*remove_stored("pidfd-1"));
 }
 
 TEST_CASE("an error reads as what was done to what, and why it failed") {

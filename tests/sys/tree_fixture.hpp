@@ -21,7 +21,7 @@ class Trees {
         if (kind == "cgroup") {
             group_ = std::make_unique<TempGroup>();
             if (group_->path().empty()) return;
-            config.cgroup_mount_override = group_->path();
+            config.cgroup = group_->path();
         }
         auto made = procd::sys::make_containment(kind, config);
         if (!made) FAIL(made.error().message());

@@ -1,5 +1,3 @@
-#include "base/log_reader.hpp"
-
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -13,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include "base/file_watch.hpp"
+#include "tests/sys/log_reading.hpp"
 #include "tests/sys/log_trimmer.hpp"
 #include "tests/sys/support.hpp"
 
@@ -20,53 +19,6 @@ using namespace procd;
 using namespace support;
 
 namespace {
-
-void append(const std::string& path, const std::string& text) {
-    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
-    REQUIRE(::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
-}
-
-// "0000000\n" and so on: eight bytes each.
-std::string numbered(std::size_t from, std::size_t to) {
-    std::string text;
-    for (std::size_t i = from; i < to; ++i) {
-        const std::string digits = std::to_string(i);
-        text += std::string(7 - digits.size(), '0') + digits + "\n";
-    }
-    return text;
-}
-
-LogReader reader_of(const std::string& path) {
-    auto files = LogFiles::open(path);
-    REQUIRE(files);
-    return LogReader(std::move(*files));
-}
-
-struct All {
-    std::string text;
-    std::uint64_t dropped = 0;
-    std::size_t largest = 0;
-    bool truncated = false;
-};
-
-All read_all_of(LogReader& reader, bool complete = true) {
-    All all;
-    for (;;) {
-        const auto lines = reader.next(complete);
-        REQUIRE(lines);
-        all.text += lines->text;
-        all.dropped += lines->dropped;
-        all.truncated = all.truncated || lines->truncated;
-        all.largest = std::max(all.largest, lines->text.size());
-        if (lines->text.empty()) return all;
-    }
-}
-
-std::string last_lines(const std::string& path, std::optional<std::uint64_t> lines) {
-    LogReader reader = reader_of(path);
-    REQUIRE(reader.begin_at_last(lines, false));
-    return read_all_of(reader).text;
-}
 
 int error_of(const std::string& path, std::optional<uid_t> owner = std::nullopt) {
     const auto files = LogFiles::open(path, owner);
@@ -258,34 +210,6 @@ TEST_CASE("a log that its writer truncates goes on from its new beginning") {
     const All rest = read_all_of(reader, false);
     CHECK(rest.truncated);
     CHECK(rest.text == numbered(100, 110));
-}
-
-TEST_CASE("who has told that a log was truncated goes on in it when its bytes get other numbers") {
-    for (const bool hole : {false, true}) {
-        for (const bool read_before : {false, true}) {
-            CAPTURE(hole);
-            CAPTURE(read_before);
-            const TempDir dir;
-            const std::string log = dir.file("log");
-            append(log, numbered(0, 101) + "x\n");
-            append(log_index_path(log), to_text(LogIndex{2, 1000, hole ? 1080u : 1000u, 1000}));
-            if (hole) append(log_piece_path(log, 1), numbered(0, 10));
-            LogReader reader = reader_of(log);
-            REQUIRE(reader.begin_at_last(std::nullopt, true));
-            CHECK(read_all_of(reader, false).text.size() > 700);
-            REQUIRE(::truncate(log.c_str(), 0) == 0);
-            if (read_before && !hole) append(log, numbered(200, 210));
-            All all = read_all_of(reader, false);
-            CHECK(all.truncated);
-            append(log, numbered(200 + all.text.size() / 8, 220));
-            const UniqueFd index(::open(log_index_path(log).c_str(), O_WRONLY | O_CLOEXEC));
-            REQUIRE(write_log_index(index.get(), {4, 1810, 1810, 1810}));
-            const All rest = read_all_of(reader, false);
-            CHECK(rest.dropped == 0);
-            CHECK(!rest.truncated);
-            CHECK(all.text + rest.text == numbered(200, 220));
-        }
-    }
 }
 
 TEST_CASE("a cut of a log that was truncated is a cut") {

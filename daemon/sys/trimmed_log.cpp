@@ -11,7 +11,8 @@
 namespace procd::sys {
 namespace {
 
-constexpr std::size_t k_copy_step = std::size_t{8} << 20;  // of copy_file_range, which nothing interrupts
+constexpr std::size_t k_copy_step = std::size_t{8} << 20;      // of copy_file_range, which nothing interrupts
+constexpr std::uint64_t k_hole_step = std::uint64_t{1} << 20;  // its writer waits for as long as one takes
 constexpr std::size_t k_copy_buffer = 256 * 1024;
 constexpr int k_most_rounds = 4;  // of copying what was written while copying
 
@@ -174,6 +175,15 @@ void TrimmedLog::trim(Trim& now, LogCut cut) {
         if (!shorter) return;
         cut = *shorter;
     }
+    // What nobody has copied may go bit by bit.
+    const bool in_steps = cut.hole && cut.pieces.empty() && now.cutter.can_punch(way_);
+    LogCut step = cut;
+    do {
+        if (in_steps) step.end = std::min(cut.end, hole() + k_hole_step);
+    } while (take_out(now, step) && step.end < cut.end);
+}
+
+bool TrimmedLog::take_out(Trim& now, const LogCut& cut) {
     begin_change();
     write_index(now.complaints);
     const std::size_t count = cut.pieces.size();
@@ -184,7 +194,7 @@ void TrimmedLog::trim(Trim& now, LogCut cut) {
         drop_pieces(now);
     }
     int error = 0;
-    bool shortened = false;
+    bool shortened = false, left_hole = false;
     const std::string device = std::to_string(now.status.st_dev);
     switch (now.cutter.cut(fd(), way_, {hole(), cut.end}, cut.hole, error)) {
         case LogCutter::Cut::shortened:
@@ -194,6 +204,7 @@ void TrimmedLog::trim(Trim& now, LogCut cut) {
             now.complaints.went_well("cut " + device);
             break;
         case LogCutter::Cut::hole:
+            left_hole = true;
             index_.start = index_.base + cut.end;
             now.complaints.went_well("cut " + device);
             break;
@@ -212,10 +223,12 @@ void TrimmedLog::trim(Trim& now, LogCut cut) {
     for (std::size_t i = 0; i < joined_; ++i) first -= std::min(first, pieces_[i]);
     index_.first = first;
     // At the last moment. Readers hear of both together, so that none takes the one for the other.
-    if (is_truncated()) renumber(shortened ? cut.end : 0);
+    const bool truncated = is_truncated();
+    if (truncated) renumber(shortened ? cut.end : 0);
     end_change();
     if (now.place && !index_fd_) open_index(now);  // there is room now
     write_index(now.complaints);
+    return left_hole && !truncated;
 }
 
 // ---- pieces ----------------------------------------------------------------------------------------------

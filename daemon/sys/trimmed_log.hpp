@@ -54,11 +54,11 @@ class LogCutter {
     // the file, which waits until all that stays is on the disk. error: why it failed.
     Cut cut(int fd, Way& way, ByteRange head, bool prefer_hole, int& error) const;
     bool can_shorten(const Way& way) const { return way.collapse && features_.collapse; }
+    bool can_punch(const Way& way) const { return way.punch_hole && features_.punch_hole; }
     bool can_cut(const Way& way) const { return can_shorten(way) || can_punch(way); }
     bool copies_in_kernel() const { return features_.copy_file_range; }
 
   private:
-    bool can_punch(const Way& way) const { return way.punch_hole && features_.punch_hole; }
     bool shorten(int fd, std::uint64_t end, Way& way, int& error) const;
     bool punch(int fd, ByteRange head, Way& way, int& error) const;
 
@@ -100,6 +100,7 @@ class TrimmedLog {
     void begin_anew(Trim& trim);
     void find_place(Trim& trim) const;
     void trim(Trim& trim, LogCut cut);
+    bool take_out(Trim& trim, const LogCut& cut);  // whether there is a hole now up to where it ends
     bool copy_pieces(Trim& trim, LogCut& cut);
     bool copy(Trim& trim, int from, int to, ByteRange range);
     UniqueFd new_file(Trim& trim, const std::string& name);

@@ -143,6 +143,25 @@ TEST_CASE("a torrent leaves a hole and no pieces, until it gets calmer") {
     if (!memory.path().empty()) torrent(memory.path(), false);
 }
 
+TEST_CASE("a long hole is left in steps, each of which is whole") {
+    constexpr std::uint64_t k_large = 4 << 20, k_steps = 5;
+    for (const bool punch_hole : {true, false}) {
+        TempDir dir;
+        TrimPlace place(dir.file("logs"), {true, punch_hole, true, true});
+        NumberedLog log(place.directory, {k_large, 1});
+        log.write_lines((2 * k_large + (k_steps << 20)) / NumberedLog::k_line);
+        const std::uint64_t end = log.written() * NumberedLog::k_line;
+        const auto seen = place.look(log, std::chrono::milliseconds(10));
+        REQUIRE(seen);
+        CHECK(seen->used >= k_large);
+        CHECK(seen->used < k_large + 8192);
+        CHECK(log.index().sequence == (punch_hole ? 2 * (k_large >> 20) + 2 * k_steps : 2));
+        CHECK(log.index().base == (punch_hole ? 0 : end - seen->used));
+        log.check();
+        CHECK(place.said.empty());
+    }
+}
+
 TEST_CASE("a log that its writer truncates begins anew") {
     for (const bool collapse : {true, false}) {
         TempDir dir;

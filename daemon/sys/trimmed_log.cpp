@@ -64,7 +64,9 @@ LogCutter::Cut LogCutter::cut(int fd, Way& way, ByteRange head, bool prefer_hole
     error = EOPNOTSUPP;
     const bool punched = prefer_hole && punch(fd, head, way, error);
     const bool shortened = !punched && shorten(fd, head.end, way, error);
-    const bool done = punched || shortened || (!prefer_hole && punch(fd, head, way, error));
+    // What is in a file that its writer has truncated is new: no head to be cut off.
+    const bool truncated = !shortened && error == EINVAL && can_shorten(way);
+    const bool done = punched || shortened || (!prefer_hole && !truncated && punch(fd, head, way, error));
     if (done) return shortened ? Cut::shortened : Cut::hole;
     return can_cut(way) ? Cut::failed : Cut::impossible;
 }

@@ -116,29 +116,68 @@ SysError LogFiles::canceled() const {
     return {"read", path_, ECANCELED};
 }
 
+Result<bool> LogFiles::still_says(const LogIndex& index) {
+    const auto now = look_at_index();
+    if (!now) return now.error();
+    return now->value_or(LogIndex{k_unreadable, 0, 0, 0}) == index;
+}
+
+// A truncation that was seen here already only gives other numbers to the bytes; their offsets here stay.
+void LogFiles::take(const LogIndex& index) {
+    if (index.generation == index_.generation + 1 && ahead_) {
+        shift_ += index_.base - index.origin;
+        end_ += index.origin - index_.base;
+    } else if (index.generation != index_.generation) {
+        ++truncations_;
+        end_ = 0;
+    }
+    said_ = index_ = index;
+    ahead_ = false;
+    laid_out_ = false;
+}
+
+// Until procd says more. No hole is in the file any more, and no piece goes on in it.
+void LogFiles::take_for_truncated(std::uint64_t size) {
+    index_.start = index_.first = index_.origin = index_.base;
+    ahead_ = true;
+    laid_out_ = false;
+    ++truncations_;
+    end_ = index_.base + size;
+}
+
 // Every read goes through it, so who reads much in a row is asked here whether it is still wanted.
 template <class Value, class Look>
-Result<Value> LogFiles::settled(Look look) {
+Result<Value> LogFiles::settled(std::optional<std::uint64_t> reached, Look look) {
     const auto begin = Clock::now();
+    const std::uint64_t truncations = truncations_;
     for (;;) {
         if (given_up()) return canceled();
         auto index = index_at_rest();
         if (!index) return index.error();
-        if (!(*index == index_)) laid_out_ = false;
-        index_ = *index;
+        if (!(*index == said_)) take(*index);
+        const auto size = this->size();
+        if (!size) return size.error();
+        const std::uint64_t end = index_.base + *size;
+        const std::uint64_t least = reached && truncations_ == truncations ? *reached - shift_ : 0;
+        if (end < std::max({end_, index_.start, least})) {
+            const auto truncated = still_says(said_);
+            if (!truncated) return truncated.error();
+            if (!*truncated) continue;  // it is being cut
+            take_for_truncated(*size);
+        }
         const bool whole = laid_out_ || lay_out_pieces();
-        auto value = look();
-        auto after = look_at_index();
-        if (!after) return after.error();
-        const bool unchanged = after->value_or(LogIndex{k_unreadable, 0, 0, 0}) == index_;
+        auto value = look(end);
+        const auto unchanged = still_says(said_);
+        if (!unchanged) return unchanged.error();
         const auto waited = Clock::now() - begin;
         // Pieces that do not add up: somebody removes them, or is about to say so.
-        if (unchanged && (whole || waited >= k_patience || !in_place())) {
+        if (*unchanged && (whole || waited >= k_patience || !in_place())) {
             laid_out_ = true;
+            end_ = end;
             return value;
         }
         if (waited >= k_most_patience) return SysError{"read", log_index_path(path_), EBUSY};
-        if (unchanged) std::this_thread::sleep_for(k_pause);
+        if (*unchanged) std::this_thread::sleep_for(k_pause);
     }
 }
 
@@ -184,34 +223,33 @@ Result<LogFiles::Bytes> LogFiles::read_piece(std::uint64_t offset, std::span<cha
 
 // ---- the stream ------------------------------------------------------------------------------------------
 
-Result<std::uint64_t> LogFiles::end_of_file() const {
+Result<std::uint64_t> LogFiles::size() const {
     struct stat status {};
     if (::fstat(file_.get(), &status) != 0) return SysError{"stat", path_, errno};
-    return std::max(index_.base + static_cast<std::uint64_t>(status.st_size), index_.start);
+    return static_cast<std::uint64_t>(status.st_size);
 }
 
 Result<LogFiles::Bytes> LogFiles::read_file(std::uint64_t offset, std::span<char> buffer) {
-    const auto end = end_of_file();
-    if (!end) return end.error();
-    if (offset > *end) return Bytes{index_.start, 0};
     const auto got = read_at(file_.get(), path_, offset - index_.base, buffer);
     if (!got) return got.error();
     return Bytes{offset, *got};
 }
 
 Result<LogFiles::Bytes> LogFiles::read(std::uint64_t offset, std::span<char> buffer) {
-    return settled<Bytes>([&]() -> Result<Bytes> {
+    const std::uint64_t truncations = truncations_;
+    return settled<Bytes>(offset, [&](std::uint64_t) -> Result<Bytes> {
+        if (truncations_ != truncations) return Bytes{};
         const std::uint64_t first = pieces_.empty() ? index_.start : pieces_.back().begin;
-        const std::uint64_t from = std::max(offset, first);
-        return from < index_.start ? read_piece(from, buffer) : read_file(from, buffer);
+        const std::uint64_t from = std::max(offset - shift_, first);
+        auto bytes = from < index_.start ? read_piece(from, buffer) : read_file(from, buffer);
+        if (bytes) bytes->begin += shift_;
+        return bytes;
     });
 }
 
 Result<LogFiles::Extent> LogFiles::extent() {
-    return settled<Extent>([&]() -> Result<Extent> {
-        const auto end = end_of_file();
-        if (!end) return end.error();
-        return Extent{pieces_.empty() ? index_.start : pieces_.back().begin, *end};
+    return settled<Extent>(std::nullopt, [&](std::uint64_t end) -> Result<Extent> {
+        return Extent{(pieces_.empty() ? index_.start : pieces_.back().begin) + shift_, end + shift_};
     });
 }
 

@@ -45,11 +45,13 @@ class LogFiles {
         std::size_t size = 0;
     };
     // Bytes from `offset` on, not always as many as there are. They begin later where those at `offset` are
-    // gone, and earlier where the writer has truncated its log. Size 0: no more for now.
+    // gone. Size 0: no more for now. Means nothing where the log was truncated since `offset` was one.
     Result<Bytes> read(std::uint64_t offset, std::span<char> buffer);
 
-    // By which the last read went.
-    const LogIndex& index() const { return index_; }
+    // How often its writer was seen to truncate it, here or by procd: once each, whoever is the first. Then
+    // no offset of before leads anywhere, and what is written since begins at `origin`.
+    std::uint64_t truncations() const { return truncations_; }
+    std::uint64_t origin() const { return index_.origin + shift_; }
     int fd() const { return file_.get(); }
     const std::string& path() const { return path_; }
     dev_t device() const { return device_; }
@@ -84,10 +86,14 @@ class LogFiles {
     bool lay_out_pieces();
     Result<Bytes> read_piece(std::uint64_t offset, std::span<char> buffer);
     Result<Bytes> read_file(std::uint64_t offset, std::span<char> buffer);
-    Result<std::uint64_t> end_of_file() const;
-    // look() with the files as the index says, again until nothing was changed meanwhile.
+    Result<std::uint64_t> size() const;
+    void take(const LogIndex& index);
+    Result<bool> still_says(const LogIndex& index);
+    void take_for_truncated(std::uint64_t size);
+    // look(end of the stream) with the files as the index says, again until nothing was changed meanwhile.
+    // reached: the stream has had so much at least, if it was not truncated.
     template <class Value, class Look>
-    Result<Value> settled(Look look);
+    Result<Value> settled(std::optional<std::uint64_t> reached, Look look);
 
     std::string path_, name_;  // name_: the last part of it
     std::optional<uid_t> owner_;
@@ -95,7 +101,13 @@ class LogFiles {
     UniqueFd directory_, file_, index_file_;
     dev_t device_ = 0;
     ino_t inode_ = 0;
-    LogIndex index_;             // the one that the following go by
+    LogIndex said_;  // by procd
+    LogIndex
+        index_;  // the one that the following go by: that, or what was seen here before procd has said it
+    bool ahead_ = false;     // the latter: the log was truncated since
+    std::uint64_t end_ = 0;  // of the stream, as it was seen
+    std::uint64_t truncations_ = 0;
+    std::uint64_t shift_ = 0;    // of an offset here to that of the index, which begins anew some time later
     std::vector<Piece> pieces_;  // the newest first
     bool laid_out_ = false;
     UniqueFd piece_file_;

@@ -36,14 +36,15 @@ std::string log_piece_path(const std::string& log, std::size_t number) {
 
 std::string to_text(const LogIndex& index) {
     std::string text;
-    for (const std::uint64_t number : {index.sequence, index.base, index.start, index.first})
+    for (const std::uint64_t number :
+         {index.sequence, index.base, index.start, index.first, index.generation, index.origin})
         text += padded(number) + " ";
     return text + padded(index.sequence) + "\n";
 }
 
 std::optional<LogIndex> parse_log_index(std::string_view text) {
     if (text.size() != k_log_index_bytes) return std::nullopt;
-    std::array<std::uint64_t, 5> numbers{};
+    std::array<std::uint64_t, 7> numbers{};
     for (std::size_t i = 0; i < numbers.size(); ++i) {
         const std::string_view field = text.substr(i * (k_digits + 1), k_digits + 1);
         const char* const end = field.data() + k_digits;
@@ -51,9 +52,9 @@ std::optional<LogIndex> parse_log_index(std::string_view text) {
         const bool last = i + 1 == numbers.size();
         if (error != std::errc() || stop != end || *end != (last ? '\n' : ' ')) return std::nullopt;
     }
-    const auto& [sequence, base, start, first, again] = numbers;
-    if (sequence != again || first > start || base > start) return std::nullopt;
-    return LogIndex{sequence, base, start, first};
+    const auto& [sequence, base, start, first, generation, origin, again] = numbers;
+    if (sequence != again || origin > first || first > start || base > start) return std::nullopt;
+    return LogIndex{sequence, base, start, first, generation, origin};
 }
 
 Result<void> write_log_index(int fd, const LogIndex& index) {

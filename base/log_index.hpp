@@ -16,18 +16,24 @@ namespace procd {
 //
 // It is a sequence lock: its number is odd while procd changes the files. A reader takes the index, reads
 // what it wants, and takes the index again; where that has changed, what was read means nothing.
+//
+// A log that its writer truncates is another stream from there on, of which only the numbers go on, so that
+// none is given twice. Who is at a byte of an earlier generation is nowhere in this one.
 struct LogIndex {
     std::uint64_t sequence = 0;  // odd: the files are being changed
     std::uint64_t base = 0;      // stream offset of the first byte of the file
     std::uint64_t start = 0;  // of the first one that is still in the file; > base where a hole was punched
     std::uint64_t first = 0;  // of the first byte of the oldest piece; = start where there is none
+    std::uint64_t generation = 0;  // how often procd has seen that its writer had truncated it
+    std::uint64_t origin = 0;      // stream offset of the first byte that was written since the last time
 
     bool operator==(const LogIndex&) const = default;
     bool at_rest() const { return sequence % 2 == 0; }
 };
 
-// One line of five numbers of twenty digits, blank-separated, the sequence first and last: a torn read shows.
-constexpr std::size_t k_log_index_bytes = 5 * 21;
+// One line of seven numbers of twenty digits, blank-separated, the sequence first and last: a torn read
+// shows.
+constexpr std::size_t k_log_index_bytes = 7 * 21;
 
 std::string log_index_path(const std::string& log);
 // number: 1 is the newest.

@@ -19,17 +19,6 @@ std::size_t whole_characters(std::string_view text) {
     return text.size();
 }
 
-// Of files: no file system collapses a range that is not whole blocks of at least that size.
-constexpr std::uint64_t k_least_block = 512;
-
-// Whether procd has seen that the log was truncated. A cut that keeps no piece looks the same, but is of
-// whole blocks: where both may be, it is taken for a cut. No index (sequence 0) is not renumbered.
-bool begins_anew(const LogIndex& before, const LogIndex& after) {
-    return before.sequence > 0 && after.sequence == before.sequence + 2 && after.base > before.base &&
-           after.first == after.start && after.start == after.base &&
-           (after.base - before.base) % k_least_block != 0;
-}
-
 }  // namespace
 
 Result<LogReader::Filled> LogReader::fill(std::uint64_t offset, std::size_t most) {
@@ -43,6 +32,7 @@ Result<LogReader::Filled> LogReader::fill(std::uint64_t offset, std::size_t most
         const std::uint64_t at = offset + filled.size;
         const auto more = files_.read(at, std::span(buffer_).subspan(filled.size, most - filled.size));
         if (!more) return more.error();
+        if (files_.truncations() != truncations_) return Filled{};
         if (more->begin != at) {
             filled.ended = false;
             break;
@@ -58,9 +48,14 @@ Result<LogReader::Filled> LogReader::fill(std::uint64_t offset, std::size_t most
 
 // ---- where to begin --------------------------------------------------------------------------------------
 
-void LogReader::begin_at(std::uint64_t offset, std::uint64_t first) {
+void LogReader::begin_at(std::uint64_t offset, bool torn) {
     position_ = offset;
-    torn_ = offset == first && first > 0;
+    torn_ = torn;
+    truncations_ = files_.truncations();
+}
+
+void LogReader::begin_at_first(const LogFiles::Extent& extent) {
+    begin_at(extent.first, extent.first != files_.origin());
 }
 
 Result<void> LogReader::go_on_at(std::uint64_t position, bool following) {
@@ -74,12 +69,13 @@ Result<void> LogReader::go_on_at(std::uint64_t position, bool following) {
 Result<void> LogReader::begin_at_last(std::optional<std::uint64_t> lines, bool following) {
     const auto extent = files_.extent();
     if (!extent) return extent.error();
+    truncations_ = files_.truncations();
     if (!following) until_ = extent->end;
     if (lines && (*lines > 0 || following)) return search_backwards(*extent, *lines);
     if (lines)
-        begin_at(extent->end, 0);
+        begin_at(extent->end, false);
     else
-        begin_at(extent->first, extent->first);
+        begin_at_first(*extent);
     return {};
 }
 
@@ -94,7 +90,7 @@ Result<void> LogReader::search_backwards(const LogFiles::Extent& extent, std::ui
         if (begin + filled->size < end) {  // cut off meanwhile: what is left begins later
             const auto now = files_.extent();
             if (!now) return now.error();
-            begin_at(now->first, now->first);
+            begin_at_first(*now);
             return {};
         }
         const std::string_view block(buffer_.data(), filled->size);
@@ -103,12 +99,12 @@ Result<void> LogReader::search_backwards(const LogFiles::Extent& extent, std::ui
             const std::uint64_t behind = begin + at + 1;
             if (behind == extent.end && lines > 0) continue;  // ends the last line
             if (++found < lines) continue;
-            begin_at(behind, 0);
+            begin_at(behind, false);
             return {};
         }
         end = begin;
     }
-    begin_at(extent.first, extent.first);
+    begin_at_first(extent);
     return {};
 }
 
@@ -138,14 +134,16 @@ bool LogReader::skip_torn_line(const Filled& filled, bool complete, Lines& lines
     return true;
 }
 
-bool LogReader::renumbered() {
-    if (!truncated_at_ || files_.index() == *truncated_at_) return false;
-    const LogIndex before = *std::exchange(truncated_at_, std::nullopt);
-    const LogIndex& after = files_.index();
-    if (!begins_anew(before, after)) return false;
-    // Behind a hole nothing could be read: all is new.
-    position_ = position_ == before.start ? after.base : position_ + (after.base - before.base);
-    if (until_) *until_ += after.base - before.base;
+// Who does not follow gets what is there of it now.
+Result<bool> LogReader::begins_anew(Lines& lines) {
+    if (files_.truncations() == truncations_) return false;
+    if (until_) {
+        const auto extent = files_.extent();
+        if (!extent) return extent.error();
+        until_ = extent->end;
+    }
+    begin_at(files_.origin(), false);
+    lines.truncated = true;
     return true;
 }
 
@@ -154,7 +152,9 @@ Result<LogReader::Lines> LogReader::next(bool complete) {
     for (;;) {
         const auto filled = fill(position_, buffer_.size());
         if (!filled) return filled.error();
-        if (renumbered()) continue;
+        const auto anew = begins_anew(lines);
+        if (!anew) return anew.error();
+        if (*anew) continue;
         if (torn_ && filled->size > 0) {
             if (skip_torn_line(*filled, complete, lines)) continue;
             untold_ = lines;
@@ -164,14 +164,12 @@ Result<LogReader::Lines> LogReader::next(bool complete) {
         position_ += size;
         lines.text = {buffer_.data(), size};
         if (size > 0 || filled->ended) return lines;
-        // What was to follow is not there: cut off before it was read, or truncated.
+        // What was to follow is not there: cut off before it was read, or the log was truncated.
         const auto there = files_.read(position_, std::span(buffer_).first(1));
         if (!there) return there.error();
-        if (renumbered() || there->begin == position_) continue;
-        torn_ = there->begin > position_;
-        lines.truncated = lines.truncated || !torn_;
-        if (!torn_) truncated_at_ = files_.index();
-        if (torn_) lines.dropped += there->begin - position_;
+        if (files_.truncations() != truncations_ || there->begin == position_) continue;
+        torn_ = true;
+        lines.dropped += there->begin - position_;
         position_ = there->begin;
     }
 }

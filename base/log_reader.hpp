@@ -50,10 +50,10 @@ class LogReader {
     // As many bytes from `offset` on as are there and fit.
     Result<Filled> fill(std::uint64_t offset, std::size_t most);
     Result<void> search_backwards(const LogFiles::Extent& extent, std::uint64_t lines);
-    void begin_at(std::uint64_t offset, std::uint64_t first);
-    // procd has given the bytes of a truncated log numbers of their own: who has read some of them under the
-    // old ones goes on behind those. What was just read means nothing then.
-    bool renumbered();
+    void begin_at(std::uint64_t offset, bool torn);
+    void begin_at_first(const LogFiles::Extent& extent);
+    // Whether the log was truncated since. Then position_ is at its new beginning.
+    Result<bool> begins_anew(Lines& lines);
     // What of the buffer can be passed on.
     std::size_t passable(const Filled& filled, bool complete) const;
     // Leaves out the rest of a line whose beginning is gone. False: it takes more bytes to tell.
@@ -63,9 +63,9 @@ class LogReader {
     std::vector<char> buffer_;
     std::uint64_t position_ = 0;
     std::optional<std::uint64_t> until_;
-    std::optional<LogIndex> truncated_at_;  // as it was when that was told, until it changes
-    Lines untold_;                          // what happened before a line that is not whole yet
-    bool torn_ = false;                     // the beginning of the line at position_ is gone
+    std::uint64_t truncations_ = 0;  // when these were offsets
+    Lines untold_;                   // what happened before a line that is not whole yet
+    bool torn_ = false;              // the beginning of the line at position_ is gone
 };
 
 }  // namespace procd

@@ -57,7 +57,7 @@ std::optional<ByteRange> plan_more(const LogCut& cut, std::uint64_t size, std::u
 
 bool LogPace::is_torrent(std::uint64_t grown, Duration since, std::uint64_t max) {
     const double seconds = std::chrono::duration<double>(std::max(since, Duration(1))).count();
-    return static_cast<double>(grown) / seconds >= static_cast<double>(max);
+    return static_cast<double>(grown) / seconds >= static_cast<double>(std::min(max, k_most_copied));
 }
 
 LogPace::Duration LogPace::next(std::uint64_t used, std::uint64_t grown, Duration since, std::uint64_t max) {

@@ -38,9 +38,9 @@ struct LogCut {
 // (a child wrote faster than anybody looked) it becomes several, and what would be evicted at once is not
 // copied. Without pieces the newer half of the limit stays, so that there is always something to read.
 //
-// torrent: it fills its limit within a second. Then a piece is out of date before it is worth its copy: with
-// one or none to keep, the file keeps its newest bytes itself, up to the piece's share more, and the older
-// ones are dropped. What is left is cut properly when it gets calmer.
+// torrent: it fills its limit in next to no time. Then a piece is out of date before it is worth its copy:
+// with one or none to keep, the file keeps its newest bytes itself, up to the piece's share more, and the
+// older ones are dropped. What is left is cut properly when it gets calmer.
 std::optional<LogCut> plan_cut(std::uint64_t hole, std::uint64_t size, std::uint64_t block,
                                const LogLimits& limits, bool torrent = false);
 
@@ -60,7 +60,9 @@ class LogPace {
     // It has `used` bytes of the limit now, and has grown by `grown` in the time `since` the last look: half
     // the time that it needs to its limit at this rate.
     Duration next(std::uint64_t used, std::uint64_t grown, Duration since, std::uint64_t max);
-    // Whether that is so fast that it would fill its limit in less than a second.
+    // Whether that is so fast that it would fill its limit in less than a second, or that copying it would
+    // cost more than 0.5 % of a CPU.
+    static constexpr std::uint64_t k_most_copied = std::uint64_t{8} << 20;  // bytes a second
     static bool is_torrent(std::uint64_t grown, Duration since, std::uint64_t max);
     bool is_quiet() const { return quiet_ >= k_quiet_looks; }
     // It was written to, when nobody looked.

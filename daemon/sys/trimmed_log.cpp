@@ -11,7 +11,8 @@
 namespace procd::sys {
 namespace {
 
-constexpr std::size_t k_copy_step = std::size_t{8} << 20;  // of copy_file_range, which nothing interrupts
+constexpr std::size_t k_copy_step = std::size_t{8} << 20;      // of copy_file_range, which nothing interrupts
+constexpr std::uint64_t k_hole_step = std::uint64_t{1} << 20;  // its writer waits for as long as one takes
 constexpr std::size_t k_copy_buffer = 256 * 1024;
 constexpr int k_most_rounds = 4;  // of copying what was written while copying
 
@@ -63,7 +64,9 @@ LogCutter::Cut LogCutter::cut(int fd, Way& way, ByteRange head, bool prefer_hole
     error = EOPNOTSUPP;
     const bool punched = prefer_hole && punch(fd, head, way, error);
     const bool shortened = !punched && shorten(fd, head.end, way, error);
-    const bool done = punched || shortened || (!prefer_hole && punch(fd, head, way, error));
+    // What is in a file that its writer has truncated is new: no head to be cut off.
+    const bool truncated = !shortened && error == EINVAL && can_shorten(way);
+    const bool done = punched || shortened || (!prefer_hole && !truncated && punch(fd, head, way, error));
     if (done) return shortened ? Cut::shortened : Cut::hole;
     return can_cut(way) ? Cut::failed : Cut::impossible;
 }
@@ -85,12 +88,12 @@ std::optional<TrimmedLog::Look> TrimmedLog::look(const LogDirectory& directory, 
                                                  LogComplaints& complaints, LogPace::Duration since) {
     Trim now{directory, cutter, complaints, {}, std::nullopt};
     if (::fstat(fd(), &now.status) != 0) return std::nullopt;
+    if (is_truncated(now.status)) begin_anew(now);
     if (!index_.at_rest()) end_change();  // there was no memory for all of the last cut
     if (index_is_stale_) write_index(complaints);
-    const auto size = static_cast<std::uint64_t>(now.status.st_size);
-    if (size < last_size_) begin_anew();
-    Look look{0, size - last_size_, limits_.max};
-    last_size_ = size;
+    auto size = static_cast<std::uint64_t>(now.status.st_size);
+    Look look{0, index_.base + size - end_, limits_.max};
+    end_ = index_.base + size;
     const bool torrent = since != k_calm && LogPace::is_torrent(look.grown, since, limits_.max);
     if (torrent && limits_.keep == 1) look.limit = limits_.max * 2;
     auto cut = plan_cut(hole(), size, block_of(now.status), limits_, torrent);
@@ -107,30 +110,52 @@ std::optional<TrimmedLog::Look> TrimmedLog::look(const LogDirectory& directory, 
             return std::nullopt;
         }
         if (::fstat(fd(), &now.status) != 0) return std::nullopt;
-        last_size_ = static_cast<std::uint64_t>(now.status.st_size);
+        size = static_cast<std::uint64_t>(now.status.st_size);
+        end_ = std::max(end_, index_.base + size);  // less: the next look sees it
     }
-    look.used = last_size_ - std::min(hole(), last_size_);
+    look.used = size - std::min(hole(), size);
     return look;
 }
 
 bool TrimmedLog::is_at_rest() const {
     struct stat status {};
     return !index_is_stale_ && index_.at_rest() && ::fstat(fd(), &status) == 0 &&
-           static_cast<std::uint64_t>(status.st_size) == last_size_;
+           index_.base + static_cast<std::uint64_t>(status.st_size) == end_;
 }
 
-// Its writer has truncated it. What was there has had its numbers; the pieces are before a gap.
-void TrimmedLog::begin_anew() {
+bool TrimmedLog::is_truncated(const struct stat& status) const {
+    return index_.base + static_cast<std::uint64_t>(status.st_size) < end_;
+}
+
+bool TrimmedLog::is_truncated() const {
+    struct stat status {};
+    return ::fstat(fd(), &status) == 0 && is_truncated(status);
+}
+
+// What was there has had its numbers; the pieces are before a gap. gone: so much of its new head is cut off
+// already.
+void TrimmedLog::renumber(std::uint64_t gone) {
     joined_ = 0;
-    const std::uint64_t end = index_.base + last_size_;
-    last_size_ = 0;
-    if (!index_fd_) {  // never cut, or nobody can read it by name: nobody has heard of a number
-        index_ = {};
-        return;
-    }
-    index_.base = index_.start = index_.first = end;
-    index_.sequence += 2;
-    index_is_stale_ = !write_log_index(index_fd_.get(), index_);
+    ++index_.generation;
+    index_.origin = end_;
+    index_.base = index_.start = index_.first = end_ = end_ + gone;
+}
+
+// Who follows it may have heard of it or not: an index tells, also where there was none yet.
+void TrimmedLog::begin_anew(Trim& now) {
+    renumber(0);
+    end_change();
+    find_place(now);
+    if (now.place) open_index(now);
+}
+
+void TrimmedLog::find_place(Trim& now) const {
+    now.place.reset();
+    auto place = now.directory.find(path_);
+    struct stat named {};
+    if (place && ::fstatat(place->folder.get(), place->name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        named.st_dev == now.status.st_dev && named.st_ino == now.status.st_ino)
+        now.place = std::move(*place);
 }
 
 // ---- a cut -----------------------------------------------------------------------------------------------
@@ -138,20 +163,29 @@ void TrimmedLog::begin_anew() {
 // Of the two parts that take long, copying happens beside the log, and cutting comes last and is the
 // kernel's, done whole: whoever kills procd in either of them leaves every byte in its place once.
 void TrimmedLog::trim(Trim& now, LogCut cut) {
-    if (auto place = now.directory.find(path_)) {
-        struct stat named {};
-        if (::fstatat(place->folder.get(), place->name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-            named.st_dev == now.status.st_dev && named.st_ino == now.status.st_ino)
-            now.place = std::move(*place);
-    }
+    find_place(now);
     if (now.place) open_index(now);
-    if (!cut.pieces.empty() && !(now.place && copy_pieces(now, cut))) {
+    const bool copied = cut.pieces.empty() || (now.place && copy_pieces(now, cut));
+    if (is_truncated()) {  // meanwhile: what there is to be cut is told at the next look
+        remove_parts(now, cut.pieces.size());
+        return;
+    }
+    if (!copied) {
         // A limit is a limit; but then the newer half stays where it is.
         const auto size = static_cast<std::uint64_t>(now.status.st_size);
         const auto shorter = plan_cut(hole(), size, block_of(now.status), {limits_.max, 0});
         if (!shorter) return;
         cut = *shorter;
     }
+    // What nobody has copied may go bit by bit.
+    const bool in_steps = cut.hole && cut.pieces.empty() && now.cutter.can_punch(way_);
+    LogCut step = cut;
+    do {
+        if (in_steps) step.end = std::min(cut.end, hole() + k_hole_step);
+    } while (take_out(now, step) && step.end < cut.end);
+}
+
+bool TrimmedLog::take_out(Trim& now, const LogCut& cut) {
     begin_change();
     write_index(now.complaints);
     const std::size_t count = cut.pieces.size();
@@ -162,20 +196,24 @@ void TrimmedLog::trim(Trim& now, LogCut cut) {
         drop_pieces(now);
     }
     int error = 0;
+    bool shortened = false, left_hole = false;
     const std::string device = std::to_string(now.status.st_dev);
     switch (now.cutter.cut(fd(), way_, {hole(), cut.end}, cut.hole, error)) {
         case LogCutter::Cut::shortened:
+            shortened = true;
             index_.base += cut.end;
             index_.start = index_.base;
             now.complaints.went_well("cut " + device);
             break;
         case LogCutter::Cut::hole:
+            left_hole = true;
             index_.start = index_.base + cut.end;
             now.complaints.went_well("cut " + device);
             break;
         case LogCutter::Cut::failed:
             take_back_pieces(now, count);
-            if (cut.end > hole())  // else it was a hole to be tidied away, where that cannot be
+            // Else it was a hole to be tidied away, where that cannot be.
+            if (cut.end > hole() && !is_truncated())
                 now.complaints.complain("cut " + device,
                                         SysError{"cut the head off", path_, error}.message());
             break;
@@ -186,9 +224,13 @@ void TrimmedLog::trim(Trim& now, LogCut cut) {
     std::uint64_t first = index_.start;
     for (std::size_t i = 0; i < joined_; ++i) first -= std::min(first, pieces_[i]);
     index_.first = first;
+    // At the last moment. Readers hear of both together, so that none takes the one for the other.
+    const bool truncated = is_truncated();
+    if (truncated) renumber(shortened ? cut.end : 0);
     end_change();
     if (now.place && !index_fd_) open_index(now);  // there is room now
     write_index(now.complaints);
+    return left_hole && !truncated;
 }
 
 // ---- pieces ----------------------------------------------------------------------------------------------
@@ -240,18 +282,15 @@ bool TrimmedLog::copy_pieces(Trim& now, LogCut& cut) {
     const UniqueFd from(::open(("/proc/self/fd/" + std::to_string(fd())).c_str(), O_RDONLY | O_CLOEXEC));
     const std::size_t count = cut.pieces.size();
     UniqueFd to;
-    std::size_t made = 0;
     bool fine = static_cast<bool>(from);
-    for (; fine && made < count; ++made) {
+    for (std::size_t made = 0; fine && made < count; ++made) {
         to = new_file(now, part_of(log_piece_path(now.place->name, count - made)));
         fine = to && copy(now, from.get(), to.get(), cut.pieces[made]);
     }
     if (!fine) {
-        now.complaints.complain(
-            topic,
-            SysError{"copy", "the head of " + path_ + " to a piece", errno}.message() + "; it is lost");
-        for (std::size_t number = count - std::min(made, count); number <= count; ++number)
-            ::unlinkat(now.folder(), part_of(log_piece_path(now.place->name, number)).c_str(), 0);
+        const SysError error{"copy", "the head of " + path_ + " to a piece", errno};
+        if (!is_truncated()) now.complaints.complain(topic, error.message() + "; it is lost");
+        remove_parts(now, count);
         return false;
     }
     now.complaints.went_well(topic);
@@ -268,6 +307,12 @@ bool TrimmedLog::copy_pieces(Trim& now, LogCut& cut) {
         cut.end = cut.pieces.back().end = more->end;
     }
     return true;
+}
+
+void TrimmedLog::remove_parts(Trim& now, std::size_t count) const {
+    if (!now.place) return;
+    for (std::size_t number = 1; number <= count; ++number)
+        ::unlinkat(now.folder(), part_of(log_piece_path(now.place->name, number)).c_str(), 0);
 }
 
 // Makes room for so many newer ones. Whatever a user has put in a piece's place is moved on or removed like

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <sys/stat.h>
 #include <vector>
 
 #include "base/log_index.hpp"
@@ -53,11 +54,11 @@ class LogCutter {
     // the file, which waits until all that stays is on the disk. error: why it failed.
     Cut cut(int fd, Way& way, ByteRange head, bool prefer_hole, int& error) const;
     bool can_shorten(const Way& way) const { return way.collapse && features_.collapse; }
+    bool can_punch(const Way& way) const { return way.punch_hole && features_.punch_hole; }
     bool can_cut(const Way& way) const { return can_shorten(way) || can_punch(way); }
     bool copies_in_kernel() const { return features_.copy_file_range; }
 
   private:
-    bool can_punch(const Way& way) const { return way.punch_hole && features_.punch_hole; }
     bool shorten(int fd, std::uint64_t end, Way& way, int& error) const;
     bool punch(int fd, ByteRange head, Way& way, int& error) const;
 
@@ -92,8 +93,14 @@ class TrimmedLog {
     struct Trim;
 
     std::uint64_t hole() const { return index_.start - index_.base; }
-    void begin_anew();
+    // By its writer, since it was last looked at; as far as its size tells.
+    bool is_truncated(const struct stat& status) const;
+    bool is_truncated() const;
+    void renumber(std::uint64_t gone);
+    void begin_anew(Trim& trim);
+    void find_place(Trim& trim) const;
     void trim(Trim& trim, LogCut cut);
+    bool take_out(Trim& trim, const LogCut& cut);  // whether there is a hole now up to where it ends
     bool copy_pieces(Trim& trim, LogCut& cut);
     bool copy(Trim& trim, int from, int to, ByteRange range);
     UniqueFd new_file(Trim& trim, const std::string& name);
@@ -105,6 +112,7 @@ class TrimmedLog {
     void drop_pieces(Trim& trim);
     void place_pieces(Trim& trim, const LogCut& cut);
     void take_back_pieces(Trim& trim, std::size_t count);
+    void remove_parts(Trim& trim, std::size_t count) const;
 
     std::shared_ptr<const UniqueFd> fd_;
     std::string path_;
@@ -117,7 +125,7 @@ class TrimmedLog {
     LogCutter::Way way_;
     std::vector<std::uint64_t> pieces_;  // their sizes, the newest first
     std::size_t joined_ = 0;             // so many of them go on into one another and into the file
-    std::uint64_t last_size_ = 0;
+    std::uint64_t end_ = 0;              // of the stream, when it was last looked at
 };
 
 }  // namespace procd::sys

@@ -36,7 +36,7 @@ class Index:
         with contextlib.suppress(FileNotFoundError):
             numbers = [int(text) for text in read_bytes(log + '.index').split()]
             if numbers:
-                self.sequence, self.base, self.start, self.first, again = numbers
+                self.sequence, self.base, self.start, self.first, _generation, _origin, again = numbers
                 assert self.sequence == again, numbers
 
     @property

@@ -1,5 +1,6 @@
 #include "tests/sys/log_fixture.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -50,14 +51,19 @@ NumberedLog::NumberedLog(const procd::sys::LogDirectory& directory, procd::sys::
     log = procd::sys::TrimmedLog(fd, path, ::geteuid(), ::getegid(), limits);
 }
 
+std::string NumberedLog::lines(std::uint64_t from, std::uint64_t to) {
+    std::string text;
+    for (std::uint64_t number = from; number < to; ++number) {
+        const std::string digits = std::to_string(number);
+        text.append(k_line - 1 - digits.size(), '0').append(digits).push_back('\n');
+    }
+    return text;
+}
+
 void NumberedLog::write_lines(std::uint64_t count) {
     constexpr std::uint64_t k_together = 1000;
     while (count > 0) {
-        std::string text;
-        for (std::uint64_t i = 0; i < std::min(count, k_together); ++i) {
-            const std::string digits = std::to_string(next_ + i);
-            text.append(k_line - 1 - digits.size(), '0').append(digits).push_back('\n');
-        }
+        const std::string text = lines(next_, next_ + std::min(count, k_together));
         REQUIRE(::write(fd_->get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
         next_ += text.size() / k_line;
         count -= text.size() / k_line;
@@ -108,6 +114,35 @@ std::uint64_t NumberedLog::check() const {
     }
     CHECK(number == next_);
     return left.size();
+}
+
+namespace {
+
+procd::sys::LogDirectory open_directory(const std::string& path) {
+    auto opened = procd::sys::LogDirectory::open(path);
+    REQUIRE_MESSAGE(opened, opened.error().message());
+    return std::move(*opened);
+}
+
+}  // namespace
+
+TrimPlace::TrimPlace(const std::string& path, procd::sys::LogFeatures features)
+    : directory(open_directory(path)),
+      cutter(features),
+      complaints([this](std::string text) { said.push_back(std::move(text)); }) {}
+
+std::optional<procd::sys::TrimmedLog::Look> TrimPlace::look(NumberedLog& log,
+                                                            procd::sys::LogPace::Duration since) {
+    return log.log.look(directory, cutter, complaints, since);
+}
+
+void TrimPlace::write_and_look(NumberedLog& log, int times, std::uint64_t lines) {
+    for (int i = 0; i < times; ++i) {
+        log.write_lines(lines);
+        const auto seen = look(log);
+        REQUIRE(seen);
+        REQUIRE(seen->used < k_limit);
+    }
 }
 
 std::string read_file(const std::string& path) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ class NumberedLog {
 
     NumberedLog(const procd::sys::LogDirectory& directory, procd::sys::LogLimits limits);
 
+    // Those of these numbers.
+    static std::string lines(std::uint64_t from, std::uint64_t to);
     void write_lines(std::uint64_t count);
     std::uint64_t written() const { return next_; }
     std::string file(const std::string& suffix = "") const { return path_ + suffix; }
@@ -53,6 +56,24 @@ class NumberedLog {
     std::string path_;
     std::shared_ptr<const procd::UniqueFd> fd_;
     std::uint64_t next_ = 0;
+};
+
+// A directory with what trimming needs.
+struct TrimPlace {
+    static constexpr std::uint64_t k_limit = 256 * 1024;
+    static constexpr std::uint64_t k_step = 3000;  // lines between two looks: a quarter of the limit
+
+    explicit TrimPlace(const std::string& path, procd::sys::LogFeatures features = {});
+
+    std::optional<procd::sys::TrimmedLog::Look> look(
+        NumberedLog& log, procd::sys::LogPace::Duration since = procd::sys::TrimmedLog::k_calm);
+    // Writes and looks, that many times.
+    void write_and_look(NumberedLog& log, int times, std::uint64_t lines = k_step);
+
+    std::vector<std::string> said;
+    procd::sys::LogDirectory directory;
+    procd::sys::LogCutter cutter;
+    procd::sys::LogComplaints complaints;
 };
 
 std::string read_file(const std::string& path);

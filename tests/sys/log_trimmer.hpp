@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -15,6 +16,7 @@ namespace support {
 class LogTrimmer {
   public:
     enum class How { collapse, punch };
+    static constexpr std::array k_ways = {How::collapse, How::punch};
 
     LogTrimmer(const std::string& path, How how, std::size_t keep);
 

@@ -13,39 +13,8 @@ using namespace support;
 
 namespace {
 
-constexpr std::uint64_t k_limit = 256 * 1024;
-constexpr std::uint64_t k_step = 3000;  // lines between two looks: a quarter of the limit
-
-// A directory with what trimming needs.
-struct Place {
-    explicit Place(const std::string& path, LogFeatures features = {})
-        : directory(open(path)),
-          cutter(features),
-          complaints([this](std::string text) { said.push_back(std::move(text)); }) {}
-
-    static LogDirectory open(const std::string& path) {
-        auto opened = LogDirectory::open(path);
-        REQUIRE_MESSAGE(opened, opened.error().message());
-        return std::move(*opened);
-    }
-    std::optional<TrimmedLog::Look> look(NumberedLog& log) {
-        return log.log.look(directory, cutter, complaints);
-    }
-    // Writes and looks, that many times.
-    void write_and_look(NumberedLog& log, int times, std::uint64_t lines = k_step) {
-        for (int i = 0; i < times; ++i) {
-            log.write_lines(lines);
-            const auto seen = look(log);
-            REQUIRE(seen);
-            REQUIRE(seen->used < k_limit);
-        }
-    }
-
-    std::vector<std::string> said;
-    LogDirectory directory;
-    LogCutter cutter;
-    LogComplaints complaints;
-};
+constexpr std::uint64_t k_limit = TrimPlace::k_limit;
+constexpr std::uint64_t k_step = TrimPlace::k_step;
 
 std::uint64_t blocks_of(const std::string& path) {
     struct stat status {};
@@ -56,7 +25,7 @@ std::uint64_t blocks_of(const std::string& path) {
 void dozens_of_cuts(const std::string& path, LogFeatures features) {
     for (const unsigned keep : {0U, 1U, 3U}) {
         CAPTURE(keep);
-        Place place(path + "/keep" + std::to_string(keep), features);
+        TrimPlace place(path + "/keep" + std::to_string(keep), features);
         NumberedLog log(place.directory, {k_limit, keep});
         place.write_and_look(log, 150);
         const std::uint64_t left = log.check();
@@ -75,12 +44,11 @@ void dozens_of_cuts(const std::string& path, LogFeatures features) {
 void torrent(const std::string& path, bool can_shorten) {
     for (const unsigned keep : {0U, 1U}) {
         CAPTURE(keep);
-        Place place(path + "/keep" + std::to_string(keep));
+        TrimPlace place(path + "/keep" + std::to_string(keep));
         NumberedLog log(place.directory, {k_limit, keep});
         for (int i = 0; i < 20; ++i) {
             log.write_lines(k_limit / NumberedLog::k_line);
-            const auto seen =
-                log.log.look(place.directory, place.cutter, place.complaints, std::chrono::milliseconds(10));
+            const auto seen = place.look(log, std::chrono::milliseconds(10));
             REQUIRE(seen);
             CHECK(seen->used < 2 * k_limit);
         }
@@ -101,7 +69,7 @@ void torrent(const std::string& path, bool can_shorten) {
 
 TEST_CASE("a log that was never cut has no index and no pieces") {
     TempDir dir;
-    Place place(dir.file("logs"));
+    TrimPlace place(dir.file("logs"));
     NumberedLog log(place.directory, {k_limit, 1});
     log.write_lines(1000);
     CHECK(place.look(log)->used == 21000);
@@ -141,7 +109,7 @@ TEST_CASE("where a head cannot be cut off a log is left growing, and that is sai
     TempDir dir;
     LogFeatures features;
     features.collapse = features.punch_hole = false;
-    Place place(dir.file("logs"), features);
+    TrimPlace place(dir.file("logs"), features);
     NumberedLog first(place.directory, {k_limit, 1});
     NumberedLog second(place.directory, {k_limit, 1});
     for (NumberedLog* log : {&first, &second}) {
@@ -157,7 +125,7 @@ TEST_CASE("where a head cannot be cut off a log is left growing, and that is sai
 
 TEST_CASE("a torrent is cut to what is kept") {
     TempDir dir;
-    Place place(dir.file("logs"));
+    TrimPlace place(dir.file("logs"));
     NumberedLog log(place.directory, {k_limit, 2});
     place.write_and_look(log, 10);
     log.write_lines(20 * k_limit / NumberedLog::k_line);
@@ -175,12 +143,31 @@ TEST_CASE("a torrent leaves a hole and no pieces, until it gets calmer") {
     if (!memory.path().empty()) torrent(memory.path(), false);
 }
 
+TEST_CASE("a long hole is left in steps, each of which is whole") {
+    constexpr std::uint64_t k_large = 4 << 20, k_steps = 5;
+    for (const bool punch_hole : {true, false}) {
+        TempDir dir;
+        TrimPlace place(dir.file("logs"), {true, punch_hole, true, true});
+        NumberedLog log(place.directory, {k_large, 1});
+        log.write_lines((2 * k_large + (k_steps << 20)) / NumberedLog::k_line);
+        const std::uint64_t end = log.written() * NumberedLog::k_line;
+        const auto seen = place.look(log, std::chrono::milliseconds(10));
+        REQUIRE(seen);
+        CHECK(seen->used >= k_large);
+        CHECK(seen->used < k_large + 8192);
+        CHECK(log.index().sequence == (punch_hole ? 2 * (k_large >> 20) + 2 * k_steps : 2));
+        CHECK(log.index().base == (punch_hole ? 0 : end - seen->used));
+        log.check();
+        CHECK(place.said.empty());
+    }
+}
+
 TEST_CASE("a log that its writer truncates begins anew") {
     for (const bool collapse : {true, false}) {
         TempDir dir;
         LogFeatures features;
         features.collapse = collapse;
-        Place place(dir.file("logs"), features);
+        TrimPlace place(dir.file("logs"), features);
         NumberedLog log(place.directory, {k_limit, 1});
         place.write_and_look(log, 10);
         const LogIndex before = log.index();
@@ -188,7 +175,7 @@ TEST_CASE("a log that its writer truncates begins anew") {
         REQUIRE(::ftruncate(log.fd()->get(), 0) == 0);
         log.write_lines(10);
         CHECK(place.look(log)->used == 210);
-        CHECK(log.index() == LogIndex{before.sequence + 2, end, end, end});
+        CHECK(log.index() == LogIndex{before.sequence + 2, end, end, end, 1, end});
         place.write_and_look(log, 30);
         log.check();
     }
@@ -196,7 +183,7 @@ TEST_CASE("a log that its writer truncates begins anew") {
 
 TEST_CASE("a log whose name is gone is held to its limit all the same, and makes no file") {
     TempDir dir;
-    Place place(dir.file("logs"));
+    TrimPlace place(dir.file("logs"));
     for (const bool cut_before : {false, true}) {
         NumberedLog log(place.directory, {k_limit, 1});
         if (cut_before) place.write_and_look(log, 10);
@@ -229,7 +216,7 @@ TEST_CASE("links and folders that are put in a log's place lead nowhere") {
         for (const char* suffix : {"", ".index", ".1", ".2", ".1.part"}) {
             CAPTURE(kind);
             CAPTURE(suffix);
-            Place place(dir.file(std::to_string(kind) + suffix));
+            TrimPlace place(dir.file(std::to_string(kind) + suffix));
             NumberedLog log(place.directory, {k_limit, 2});
             place.write_and_look(log, 10);
             put(log.file(suffix), kind);
@@ -241,7 +228,7 @@ TEST_CASE("links and folders that are put in a log's place lead nowhere") {
 
 TEST_CASE("a piece that was taken away or changed is not counted as one") {
     TempDir dir;
-    Place place(dir.file("logs"));
+    TrimPlace place(dir.file("logs"));
     NumberedLog log(place.directory, {k_limit, 3});
     place.write_and_look(log, 40);
     log.check();
@@ -261,7 +248,7 @@ TEST_CASE("a piece that was taken away or changed is not counted as one") {
 TEST_CASE("where a piece cannot be written the limit holds without it, and that is said once") {
     TempMemory memory("size=1m");
     if (memory.path().empty()) return;
-    Place place(memory.path() + "/logs");
+    TrimPlace place(memory.path() + "/logs");
     // Two are over their limits, and a piece of either does not fit any more.
     NumberedLog log(place.directory, {k_limit, 1}), other(place.directory, {k_limit, 1});
     log.write_lines(k_limit * 18 / 10 / NumberedLog::k_line);

@@ -9,14 +9,14 @@
 using namespace procd;
 
 TEST_CASE("an index of a log is one line of a fixed width") {
-    const LogIndex index{2, 4096, 8192, 1};
+    const LogIndex index{2, 4096, 8192, 1, 3, 1};
     const std::string text = to_text(index);
     CHECK(text.size() == k_log_index_bytes);
     CHECK(text ==
           "00000000000000000002 00000000000000004096 00000000000000008192 00000000000000000001 "
-          "00000000000000000002\n");
+          "00000000000000000003 00000000000000000001 00000000000000000002\n");
     CHECK(parse_log_index(text) == index);
-    const LogIndex largest{~0ULL, ~0ULL, ~0ULL, ~0ULL};
+    const LogIndex largest{~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL};
     CHECK(parse_log_index(to_text(largest)) == largest);
 }
 
@@ -32,6 +32,7 @@ TEST_CASE("a torn index, or garbage, is none") {
     CHECK_FALSE(parse_log_index("-" + text.substr(1)).has_value());
     CHECK_FALSE(parse_log_index(to_text({2, 9, 8, 0})).has_value());
     CHECK_FALSE(parse_log_index(to_text({2, 0, 8, 9})).has_value());
+    CHECK_FALSE(parse_log_index(to_text({2, 8, 8, 8, 1, 9})).has_value());
 }
 
 TEST_CASE("an index is replaced in place") {

@@ -67,6 +67,10 @@ TEST_CASE("while a torrent lasts nothing is copied where at most one piece is ke
     CHECK(LogPace::is_torrent(10, milliseconds(10), 1000));
     CHECK(LogPace::is_torrent(1, milliseconds(0), 1000));
     CHECK_FALSE(LogPace::is_torrent(0, milliseconds(0), 1000));
+    // However long it would take to fill a large limit.
+    constexpr std::uint64_t k_large = std::uint64_t{1} << 40, k_copied = LogPace::k_most_copied;
+    CHECK(LogPace::is_torrent(k_copied / 100 + 1, milliseconds(10), k_large));
+    CHECK_FALSE(LogPace::is_torrent(k_copied / 100, milliseconds(10), k_large));
 }
 
 TEST_CASE("whatever the sizes, a cut is whole blocks of the head, and its pieces are its end without a gap") {

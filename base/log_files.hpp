@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -52,6 +53,13 @@ class LogFiles {
     // no offset of before leads anywhere, and what is written since begins at `origin`.
     std::uint64_t truncations() const { return truncations_; }
     std::uint64_t origin() const { return index_.origin + shift_; }
+    // A byte of the stream as another reader of the log finds it. One of another generation is gone.
+    struct Place {
+        std::uint64_t generation = 0, offset = 0;
+    };
+    Place place_of(std::uint64_t offset) const {
+        return {said_.generation + (ahead_ ? 1 : 0), offset - std::min(offset, shift_)};
+    }
     int fd() const { return file_.get(); }
     const std::string& path() const { return path_; }
     dev_t device() const { return device_; }

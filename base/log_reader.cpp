@@ -58,11 +58,16 @@ void LogReader::begin_at_first(const LogFiles::Extent& extent) {
     begin_at(extent.first, extent.first != files_.origin());
 }
 
-Result<void> LogReader::go_on_at(std::uint64_t position, bool following) {
+Result<void> LogReader::go_on_at(const LogFiles::Place& place, bool following) {
     const auto extent = files_.extent();
     if (!extent) return extent.error();
     if (!following) until_ = extent->end;
-    position_ = position;
+    if (files_.place_of(0).generation == place.generation) {
+        begin_at(place.offset, false);
+    } else {
+        begin_at_first(*extent);
+        untold_.truncated = true;
+    }
     return {};
 }
 

@@ -26,10 +26,10 @@ class LogReader {
     // endless log.
     Result<void> begin_at_last(std::optional<std::uint64_t> lines, bool following);
 
-    // Goes on behind what another reader has read of it.
-    Result<void> go_on_at(std::uint64_t position, bool following);
+    // Goes on behind what another reader has read of it; at the beginning, where it was truncated since.
+    Result<void> go_on_at(const LogFiles::Place& place, bool following);
     // Behind what was passed on.
-    std::uint64_t position() const { return position_; }
+    LogFiles::Place place() const { return files_.place_of(position_); }
 
     struct Lines {
         std::string_view text;      // valid until the next call; empty: nothing more for now

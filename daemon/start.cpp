@@ -157,8 +157,8 @@ core::Duration seconds(double value) {
 // What takes longer to close is closed by the kernel when procd has ended.
 constexpr std::chrono::milliseconds k_last_closes{200};
 
-// The exit status of a procd that has left everything to the next one: whoever sees it starts that (the units'
-// RestartForceExitStatus=).
+// The exit status of a procd that has left everything to the next one: whoever sees it starts that (the
+// units' RestartForceExitStatus=).
 constexpr int k_left_to_the_next = 3;
 
 int fail(const SysError& error) {

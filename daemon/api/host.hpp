@@ -34,6 +34,10 @@ struct Watched {
 
 // A log that somebody reads; the number is that of the reading, never used again.
 using LogId = std::uint64_t;
+// A byte of a log; those of another generation are gone.
+struct LogPlace {
+    std::uint64_t generation = 0, offset = 0;
+};
 struct LogRequest {
     std::string path;
     core::UserId uid = 0;  // whose file it must be
@@ -41,7 +45,7 @@ struct LogRequest {
     bool follow = false;
     bool locate = false;  // only find out which file it is
     core::UserId reader = 0;
-    std::optional<std::uint64_t> from{};  // instead of `lines`: the place where it goes on (LogChunk::next)
+    std::optional<LogPlace> from{};  // instead of `lines`: where it goes on (LogChunk::next)
 };
 struct LogThreads {
     std::size_t of_reader = 0, of_all = 0;
@@ -50,7 +54,7 @@ struct LogChunk {
     std::string bytes;
     std::uint64_t dropped = 0;  // bytes before them that were gone before they could be read
     bool truncated = false;
-    std::uint64_t next = 0;  // the place behind them
+    LogPlace next{};  // behind them
 };
 // How a reading ended.
 struct LogReport {

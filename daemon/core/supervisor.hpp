@@ -169,7 +169,8 @@ class Supervisor {
     void put_back(Saved saved);
     void put_back(Process process);
     void put_back(const Frozen::PendingWait& pending);
-    void settle_restored(Now now, bool again, Actions& actions);
+    void go_on(Now now, bool again, Actions& actions);
+    void settle_restored(Actions& actions);
     void vanish(Now now, Actions& actions);
 
     // supervisor_life.cpp

@@ -8,8 +8,9 @@ namespace procd::core {
 Actions Supervisor::restore(Saved saved, Now now) {
     Actions actions;
     put_back(std::move(saved));
+    go_on(now, true, actions);
     vanish(now, actions);
-    settle_restored(now, true, actions);
+    settle_restored(actions);
     return actions;
 }
 
@@ -42,7 +43,8 @@ Actions Supervisor::thaw(Frozen frozen, Now now) {
         sessions_.insert_or_assign(id, std::move(session));
     }
     for (const Frozen::PendingWait& pending : frozen.waits) put_back(pending);
-    settle_restored(now, false, actions);
+    go_on(now, false, actions);
+    settle_restored(actions);
     return actions;
 }
 
@@ -100,8 +102,13 @@ void Supervisor::vanish(Now now, Actions& actions) {
     for (const OwnerKey& key : gone) owner_ended(key, false, now, actions);
 }
 
-// Everything is back in its place: what was begun goes on, and what nobody keeps any more is let go.
-void Supervisor::settle_restored(Now now, bool again, Actions& actions) {
+// What was begun goes on. again: whether what was decided last was done is not known.
+void Supervisor::go_on(Now now, bool again, Actions& actions) {
+    for (auto& [id, process] : processes_) carry_out(process, process.life.resume(now.mono, again), actions);
+}
+
+// Everything is back in its place: what nobody keeps any more is let go.
+void Supervisor::settle_restored(Actions& actions) {
     // In the order of their ends, so that the oldest records are the first to go.
     std::vector<std::pair<Wall, ProcessId>> order;
     for (const auto& [id, process] : processes_) order.emplace_back(process.ended.value_or(Wall::max()), id);
@@ -111,9 +118,7 @@ void Supervisor::settle_restored(Now now, bool again, Actions& actions) {
         if (!process) continue;
         if (process->exited())
             retain(*process, actions);
-        else if (process->started_or_starting())
-            carry_out(*process, process->life.resume(now.mono, again), actions);
-        else if (!owner_takes_more(process->owner))
+        else if (!process->started_or_starting() && !owner_takes_more(process->owner))
             remove(id, actions);
     }
     std::vector<OwnerKey> owners;

@@ -2,7 +2,6 @@
 
 #include <memory>
 #include <optional>
-#include <sys/types.h>
 #include <vector>
 
 #include "daemon/loop/children.hpp"

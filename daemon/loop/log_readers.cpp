@@ -31,9 +31,10 @@ bool LogReaders::read(api::LogId log, core::ConnectionId connection, const api::
     std::erase_if(threads_, [](const auto& each) { return each.second.use_count() == 1; });
     auto& threads = threads_[request.reader];
     if (!threads) threads = std::make_shared<const bool>();
-    auto stream =
-        Stream::start({request.path, owner, request.lines, request.follow, request.locate, request.from},
-                      std::move(handlers), threads);
+    std::optional<LogFiles::Place> from;
+    if (request.from) from = LogFiles::Place{request.from->generation, request.from->offset};
+    auto stream = Stream::start({request.path, owner, request.lines, request.follow, request.locate, from},
+                                std::move(handlers), threads);
     if (!stream) return false;
     readers_.emplace(log, Reader{connection, std::move(stream), std::nullopt});
     return true;
@@ -67,7 +68,9 @@ void LogReaders::arrived(api::LogId log, sys::LogStream::Chunk chunk) {
 void LogReaders::pass_on(api::LogId log, Reader& reader) {
     sys::LogStream::Chunk chunk = *std::exchange(reader.waiting, std::nullopt);
     reader.stream->take_more();  // it reads while this one goes out
-    api_.log_chunk(log, {std::move(chunk.bytes), chunk.dropped, chunk.truncated, chunk.next});
+    api_.log_chunk(
+        log,
+        {std::move(chunk.bytes), chunk.dropped, chunk.truncated, {chunk.next.generation, chunk.next.offset}});
 }
 
 void LogReaders::go_on(core::ConnectionId connection) {

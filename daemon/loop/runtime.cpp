@@ -52,7 +52,8 @@ Runtime::Runtime(RuntimeConfig config, sys::Listener listener, std::unique_ptr<s
       own_(own_namespaces()),
       containment_(std::move(containment)),
       logs_(std::make_shared<Logs>(io_, std::move(logs), config_.default_log)),
-      children_(io_, *containment_, logs_, ChildrenConfig{listener.path(), self_.uid == 0, sys::has_service_manager()},
+      children_(io_, *containment_, logs_,
+                ChildrenConfig{listener.path(), self_.uid == 0, sys::has_service_manager()},
                 [this](core::Event event) { api_.happened(event); }),
       watches_(io_,
                [this](std::uint64_t number) {
@@ -229,8 +230,9 @@ void Runtime::on_connection(UniqueFd socket) {
     const auto others = connections_of_.find(uid);
     const std::size_t count = others == connections_of_.end() ? 0 : others->second;
     if (count >= config_.max_connections && uid != 0 && uid != self_.uid)
-        return turn_away(uid, socket.get(), "user " + std::to_string(uid) + " has " + std::to_string(count) +
-                                           " connections, the most that one may have");
+        return turn_away(uid, socket.get(),
+                         "user " + std::to_string(uid) + " has " + std::to_string(count) +
+                             " connections, the most that one may have");
     UniqueFd early_pidfd;
     if (!sys::supports_peer_pidfd())
         if (auto pidfd = sys::peer_pidfd(socket.get(), *peer)) early_pidfd = std::move(*pidfd);

@@ -85,7 +85,10 @@ state::LogStreamText log_text(api::LogId log, const api::LogStreams::Stream& str
     text.owner = stream.what.uid;
     text.path = {stream.what.path};
     if (stream.what.lines) text.lines = signed_of(*stream.what.lines);
-    if (stream.what.from) text.from = signed_of(*stream.what.from);
+    if (stream.what.from) {
+        text.from = signed_of(stream.what.from->offset);
+        text.generation = signed_of(stream.what.from->generation);
+    }
     text.follow = if_true(stream.what.follow);
     text.locate = if_true(stream.what.locate);
     text.dropped = signed_of(stream.dropped);
@@ -97,7 +100,8 @@ api::LogStreams::Stream log_of(const state::LogStreamText& text) {
         text.path.value, text.owner,  std::nullopt, text.follow.value_or(false), text.locate.value_or(false),
         text.reader,     std::nullopt};
     if (text.lines) what.lines = unsigned_of(*text.lines);
-    if (text.from) what.from = unsigned_of(*text.from);
+    if (text.from)
+        what.from = api::LogPlace{unsigned_of(text.generation.value_or(0)), unsigned_of(*text.from)};
     return {unsigned_of(text.connection), text.request, text.reader, text.process, std::move(what),
             unsigned_of(text.dropped)};
 }

@@ -193,7 +193,7 @@ struct LogStreamText {
     std::string request;
     std::uint32_t reader = 0, owner = 0;
     proto::Bytes path;
-    std::optional<std::int64_t> lines, from;  // from: the place that it is read up to
+    std::optional<std::int64_t> lines, from, generation;  // from: up to where it was read of that generation
     std::optional<bool> follow, locate;
     std::int64_t dropped = 0;
     static void fields(auto& self, auto&& field) {
@@ -206,6 +206,7 @@ struct LogStreamText {
         field("path", self.path, "");
         field("lines", self.lines, "");
         field("from", self.from, "");
+        field("generation", self.generation, "");
         field("follow", self.follow, "");
         field("locate", self.locate, "");
         field("dropped", self.dropped, "");

@@ -131,8 +131,7 @@ LogStream::End LogStream::State::read() {
             break;
         }
         if (!lines->text.empty() || lines->dropped > 0 || lines->truncated) {
-            if (!pass_on({std::string(lines->text), lines->dropped, lines->truncated, reader.position()}))
-                break;
+            if (!pass_on({std::string(lines->text), lines->dropped, lines->truncated, reader.place()})) break;
         } else if (over || removed) {
             end.removed = removed;
             break;

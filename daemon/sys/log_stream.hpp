@@ -7,6 +7,7 @@
 #include <string>
 #include <sys/types.h>
 
+#include "base/log_files.hpp"
 #include "base/result.hpp"
 
 namespace procd::sys {
@@ -22,14 +23,14 @@ class LogStream {
         std::optional<std::uint64_t> lines;
         bool follow = false;
         bool locate = false;  // only find out which file it is
-        std::optional<std::uint64_t> from =
-            std::nullopt;  // Chunk::next of an earlier stream, instead of lines
+        // Chunk::next of an earlier stream, instead of `lines`.
+        std::optional<LogFiles::Place> from = std::nullopt;
     };
     struct Chunk {
         std::string bytes;
         std::uint64_t dropped = 0;
         bool truncated = false;
-        std::uint64_t next = 0;  // the place behind it
+        LogFiles::Place next;  // behind it
     };
     struct End {
         std::optional<SysError> error;

@@ -149,9 +149,9 @@ class Places(ProcdTest):
             os.path.join(state, 'log'): {'STATE_DIRECTORY': state + ':/nowhere'},
             logs: {'STATE_DIRECTORY': state, 'LOGS_DIRECTORY': logs + ':/nowhere'},
         }
-        for directory, env in at.items():
+        for number, (directory, env) in enumerate(at.items(), 1):  # ids go on: the journal is the same one's
             log = self.started_with(**env)
-            self.assertEqual(log, os.path.join(directory, '1-Process-1.log'))
+            self.assertEqual(log, os.path.join(directory, f'{number}-Process-{number}.log'))
             info = os.stat(directory)
             self.assertEqual((stat.S_IMODE(info.st_mode), info.st_uid), (0o700, NOBODY))
 

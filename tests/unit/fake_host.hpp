@@ -112,6 +112,11 @@ class FakeHost final : public Host {
     }
     void log_completed(LogId log) override { logs.at(log).completed = true; }
     void forget_log(LogId log) override { logs.erase(log); }
+    core::Outcome<core::Done> upgrade(const std::string& binary, const UpgradeRequest& request) override {
+        upgrades.emplace_back(binary, request);
+        if (upgrade_refused) return *upgrade_refused;
+        return core::Done{};
+    }
     void resume(core::ConnectionId connection) override { resumed.push_back(connection); }
     void perform(core::Actions actions) override {
         if (!actions.empty()) order.push_back("perform");
@@ -159,6 +164,8 @@ class FakeHost final : public Host {
     std::vector<std::uint64_t> rested, forgotten;
     std::set<core::ProcessId> became_another;
     std::vector<core::ConnectionId> resumed;
+    std::vector<std::pair<std::string, UpgradeRequest>> upgrades;
+    std::optional<core::Refusal> upgrade_refused;
 
   private:
     template <class Map, class Key>

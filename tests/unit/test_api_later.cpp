@@ -128,6 +128,28 @@ TEST_CASE("shutdown begins, and its words exclude each other") {
     CHECK(desk.refusal(peer, "session") == "shutting_down");
 }
 
+TEST_CASE("an upgrade is begun for who may ask for it, and answered when it is over") {
+    Desk desk(0);
+    const Peer root = desk.peer(1, 0), user = desk.peer(2, 1000);
+    CHECK(desk.refusal(user, "upgrade") == "not_permitted");
+    CHECK(desk.refusal(root, "upgrade", {{"binary", "procd"}}) == "bad_request");
+    CHECK(desk.host.upgrades.empty());
+    const int id = desk.send(root, "upgrade", {{"binary", "/usr/bin/procd"}});
+    REQUIRE(desk.host.upgrades.size() == 1);
+    CHECK(desk.host.upgrades[0].first == "/usr/bin/procd");
+    CHECK(desk.answer(id).is_null());
+    const UpgradeRequest request = desk.host.upgrades[0].second;
+    desk.api.upgrade_failed(request, {"exec /usr/bin/procd: Permission denied", 13, true});
+    CHECK(desk.answer(id)["error"]["data"]["kind"] == "exec_failed");
+    CHECK(desk.answer(id)["error"]["data"]["errno"] == 13);
+    const int again = desk.send(root, "upgrade");
+    desk.api.upgraded(desk.host.upgrades[1].second, "9.9");
+    CHECK(desk.answer(again)["result"] == Json{{"version", "9.9"}});
+    desk.host.upgrade_refused =
+        core::Refusal{core::RefusalKind::limit, "another upgrade is under way", {}, {}};
+    CHECK(desk.refusal(root, "upgrade") == "limit");
+}
+
 TEST_CASE("a subscription gives all processes, then each change in order") {
     Desk desk;
     const Peer peer = desk.peer(1), reader = desk.peer(2);

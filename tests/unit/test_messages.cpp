@@ -96,9 +96,9 @@ TEST_CASE("every method is answered by the daemon, and every one that it answers
     CHECK(listed == procd::api::method_names());
     CHECK(std::set<std::string>(listed.begin(), listed.end()).size() == listed.size());
     for (const char* name :
-         {"hello",  "rpc.discover", "whoami",   "create",  "start",       "spawn",     "list",
-          "status", "rename",       "set",      "wait",    "terminate",   "kill",      "interrupt",
-          "signal", "close",        "sentinel", "session", "session.end", "subscribe", "shutdown"})
+         {"hello",    "rpc.discover", "whoami",      "create",    "start",    "spawn",     "list",   "status",
+          "rename",   "set",          "wait",        "terminate", "kill",     "interrupt", "signal", "close",
+          "sentinel", "session",      "session.end", "subscribe", "shutdown", "upgrade"})
         CHECK(std::find(listed.begin(), listed.end(), name) != listed.end());
 }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <limits.h>
 #include <stdlib.h>
+#include <string_view>
 #include <unistd.h>
 
 #include "daemon/sys/procfs.hpp"
@@ -62,7 +63,12 @@ std::optional<std::string> cwd_of(pid_t pid) {
 }
 
 std::optional<std::string> own_executable() {
-    return link_target("/proc/self/exe");
+    constexpr std::string_view k_deleted = " (deleted)";  // proc_pid_exe(5)
+    auto path = link_target("/proc/self/exe");
+    // Replaced by another, in most cases: that one has the name now.
+    if (path && path->ends_with(k_deleted) && ::access(path->c_str(), F_OK) != 0)
+        path->resize(path->size() - k_deleted.size());
+    return path;
 }
 
 std::optional<std::string> real_path(const std::string& path) {

@@ -54,6 +54,18 @@ class Nothing_happens(UpgradeTest):
         self.assertEqual(self.ok('upgrade', '--json').json['version'], version)
         self.assertUnhurt()
 
+    def test_of_its_own_file_that_was_replaced(self):
+        own, new = self.path('procd-1'), self.path('procd-2')
+        for path in (own, new):
+            shutil.copy(PROCD_BIN, path)
+        self.upgrade(binary=own)
+        inode = os.stat(new).st_ino
+        os.rename(new, own)
+        self.upgrade()
+        self.assertEqual(os.readlink(f'/proc/{self.procd.pid}/exe'), own)
+        self.assertEqual(os.stat(f'/proc/{self.procd.pid}/exe').st_ino, inode)
+        self.assertUnhurt()
+
     def test_processes_and_their_ends(self):
         c = self.client()
         ids = {}

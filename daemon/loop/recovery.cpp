@@ -39,6 +39,8 @@ void Runtime::inherit(Inheritance inheritance) {
     const bool anything = !saved.processes.empty();
     // Not carried out before the trees are known.
     core::Actions actions = api_.core().restore(std::move(saved), now());
+    // Before anything is done: one that is killed in the course of this leaves what it was at, too.
+    journal_.begin(api_.core(), journal_header());
     take_back_all(std::move(inheritance.pidfds));
     perform(std::move(actions));
     take_back_owners();

@@ -177,7 +177,7 @@ void Children::refresh(core::ProcessId id) {
     Child& child = *found->second;
     if (!sys::has_exited(child.pidfd->fd())) return;
     if (!child.taken_back) {
-        if (const auto exit = sys::reap(child.pidfd->fd())) main_ended(id, child, core_exit(*exit));
+        if (const auto exit = sys::peek_exit(child.pidfd->fd())) main_ended(id, child, core_exit(*exit));
         return;
     }
     const auto now = std::chrono::steady_clock::now();
@@ -195,8 +195,17 @@ void Children::refresh(core::ProcessId id) {
 
 void Children::main_ended(core::ProcessId id, Child& child, const core::Exit& exit) {
     containment_.main_reaped(id);
-    mains_.erase(child.pid);
-    child.pidfd.reset();
+    // Once its end is written down, and before anybody hears of it (what is sent goes out later): a procd that
+    // is killed in between leaves the code in the journal or with the zombie.
+    struct Reap {
+        std::unique_ptr<Readiness> pidfd;
+        std::unordered_set<pid_t>& mains;
+        pid_t pid;
+        ~Reap() {
+            (void)sys::reap(pidfd->fd());  // another's child is not procd's to reap
+            mains.erase(pid);
+        }
+    } const reap{std::move(child.pidfd), mains_, child.pid};
     tell_(core::MainExited{id, exit});
     if (!config_.stores_pidfds) return;
     later(io_, [id] { (void)sys::remove_stored(sys::stored_pidfd_name(id)); });

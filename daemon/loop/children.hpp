@@ -65,12 +65,14 @@ class Children {
     sys::Spawner& spawner() { return *spawner_; }
     // How far a start had come that was under way.
     struct Birth {
-        bool began = false;  // there is a place for it, so it may have been born
-        pid_t pid = 0;       // 0: nobody lives there
+        bool was_born = false;  // as far as anything tells
+        pid_t pid = 0;          // 0: it is gone
         std::uint64_t start_time = 0;
         std::optional<std::string> log, log_stderr;
     };
     Birth birth_of(const core::Process& process);
+    // Removes what was made ready for one that was not born.
+    void clear(core::ProcessId id, const Birth& birth);
     // Ends a tree that nobody knows any more.
     void end_unknown(core::ProcessId id);
     std::vector<core::ProcessId> left_trees() const { return containment_.left_trees(); }

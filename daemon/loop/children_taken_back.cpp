@@ -70,17 +70,21 @@ Children::Holdings Children::holdings(const core::Process& process) {
 }
 
 Children::Birth Children::birth_of(const core::Process& process) {
-    Birth birth;
-    const auto left = containment_.left_trees();
-    birth.pid = containment_.find_main(process.id, process.uid);
-    birth.began = birth.pid != 0 || std::find(left.begin(), left.end(), process.id) != left.end();
-    if (birth.pid == 0) return birth;
+    const sys::FoundMain main = containment_.find_main(process.id, process.uid);
+    Birth birth{main.was_born, main.pid, 0, {}, {}};
     const auto start = sys::start_time(birth.pid);
     if (!start) birth.pid = 0;
     birth.start_time = start ? *start : 0;
     birth.log = logs_->find(process.id, process.name, sys::LogKind::output, process.uid);
     birth.log_stderr = logs_->find(process.id, process.name, sys::LogKind::errors, process.uid);
     return birth;
+}
+
+void Children::clear(core::ProcessId id, const Birth& birth) {
+    for (const auto& log : {birth.log, birth.log_stderr})
+        if (log) logs_->remove(*log);
+    const auto left = containment_.left_trees();
+    if (std::find(left.begin(), left.end(), id) != left.end()) end_unknown(id);
 }
 
 void Children::end_unknown(core::ProcessId id) {

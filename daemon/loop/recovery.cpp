@@ -39,6 +39,8 @@ void Runtime::inherit(Inheritance inheritance) {
     const bool anything = !saved.processes.empty();
     // Not carried out before the trees are known.
     core::Actions actions = api_.core().restore(std::move(saved), now());
+    // Before anything is done: one that is killed in the course of this leaves what it was at, too.
+    journal_.begin(api_.core(), journal_header());
     take_back_all(std::move(inheritance.pidfds));
     perform(std::move(actions));
     take_back_owners();
@@ -84,9 +86,11 @@ void Runtime::take_back_all(std::map<core::ProcessId, UniqueFd> pidfds) {
 void Runtime::finish_start(const core::Process& process) {
     const core::ProcessId id = process.id;
     const Children::Birth birth = children_.birth_of(process);
-    if (!birth.began)
+    if (!birth.was_born) {
+        children_.clear(id, birth);
         return api_.happened(
             core::LaunchFailed{id, {"procd ended before it could start it", ECANCELED, false}});
+    }
     api_.happened(core::LaunchSucceeded{id, birth.pid, birth.log, birth.log_stderr, birth.start_time});
     const core::Process* const started = api_.core().find(id);
     if (started && !children_.take_back(*started, {}))

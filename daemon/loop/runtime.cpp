@@ -82,7 +82,6 @@ Runtime::~Runtime() = default;
 
 bool Runtime::run(const Ready& ready) {
     await_signal();
-    journal_.begin(api_.core(), journal_header());
     service_manager_.ready();
     ready();
     log_info("ready on " + acceptor_->path() + " (" + self_.containment + ")");

@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <thread>
 #include <unistd.h>
 #include <unordered_set>
 
+#include "daemon/sys/child.hpp"
 #include "daemon/sys/names.hpp"
 #include "daemon/sys/pidfd.hpp"
 
@@ -21,6 +23,28 @@ constexpr int k_max_ancestors = 64;         // looked at to find a process's tre
 constexpr std::size_t k_doomed_a_time = 8;  // groups tried again on each removal
 constexpr int k_farewell_tries = 100;
 constexpr std::chrono::milliseconds k_farewell_pause{2};
+
+Result<pid_t> main_mark(const std::string& directory) {
+    long pid = 0;
+    const ssize_t size = ::getxattr(directory.c_str(), k_main_mark, &pid, sizeof pid);
+    if (size != sizeof pid) return SysError{"getxattr", directory, size < 0 ? errno : EBADMSG};
+    return static_cast<pid_t>(pid);
+}
+
+// Where no group is marked: who is most likely its main.
+pid_t oldest_leader(const std::string& directory) {
+    pid_t main = 0;
+    std::pair<bool, std::uint64_t> best;  // that leads no session, and when it was started
+    for (const pid_t pid : processes_in(directory)) {
+        const auto stat = read_stat(pid);
+        if (!stat || stat->is_dead()) continue;
+        const std::pair<bool, std::uint64_t> rank{stat->session != pid, stat->start_time};
+        if (main != 0 && best <= rank) continue;
+        main = pid;
+        best = rank;
+    }
+    return main;
+}
 
 }  // namespace
 
@@ -301,20 +325,14 @@ std::vector<TreeMember> CgroupContainment::known_members(TreeId id) const {
     return members;
 }
 
-pid_t CgroupContainment::find_main(TreeId id, uid_t) {
+FoundMain CgroupContainment::find_main(TreeId id, uid_t uid) {
     const auto left = left_.find(id);
-    if (left == left_.end()) return 0;
-    pid_t main = 0;
-    std::pair<bool, std::uint64_t> best;  // that leads no session, and when it was started
-    for (const pid_t pid : processes_in(left->second.directory)) {
-        const auto stat = read_stat(pid);
-        if (!stat || stat->is_dead()) continue;
-        const std::pair<bool, std::uint64_t> rank{stat->session != pid, stat->start_time};
-        if (main != 0 && best <= rank) continue;
-        main = pid;
-        best = rank;
-    }
-    return main;
+    if (left == left_.end()) return {};
+    const auto mark = main_mark(left->second.directory);
+    if (mark) return {true, holds(id, *mark, uid) ? *mark : 0};
+    // Unmarked and empty, where groups are marked: nobody was ever in it.
+    const pid_t found = oldest_leader(left->second.directory);
+    return {found != 0 || mark.error().error == EOPNOTSUPP, found};
 }
 
 bool CgroupContainment::holds(TreeId id, pid_t pid, uid_t uid) {

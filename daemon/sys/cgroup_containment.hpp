@@ -37,7 +37,7 @@ class CgroupContainment : public Containment {
     std::vector<TreeId> left_trees() override;
     void take_back(TreeId id, const TreeMain& main, const std::vector<TreeMember>& members) override;
     std::vector<TreeMember> known_members(TreeId id) const override;
-    pid_t find_main(TreeId id, uid_t uid) override;
+    FoundMain find_main(TreeId id, uid_t uid) override;
     bool holds(TreeId id, pid_t pid, uid_t uid) override;
     std::string place() const override { return instance_.place.directory; }
     Result<std::optional<TreeId>> tree_of(pid_t pid) override;

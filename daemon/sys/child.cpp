@@ -26,6 +26,14 @@ PROCD_NO_SANITIZE void reset_signals() {
     }
 }
 
+// Says in the group itself who its main is, while that can still be said by procd's rights and descriptor.
+// Where the kernel has no place for it (before 5.7) it is not said.
+PROCD_NO_SANITIZE void mark_group(const ChildPlan& plan) {
+    if (plan.cgroup_fd < 0) return;
+    const long pid = raw_syscall(SYS_getpid);
+    raw_syscall(SYS_fsetxattr, plan.cgroup_fd, as_argument(k_main_mark), as_argument(&pid), sizeof pid, 0);
+}
+
 // Before the descriptors are moved, so by procd's number. Whoever has it as the controlling terminal of
 // another session keeps it (EPERM).
 PROCD_NO_SANITIZE long take_terminal(const ChildPlan& plan) {
@@ -147,6 +155,7 @@ PROCD_NO_SANITIZE long run(const ChildPlan& plan) {
     long result;
 
     progress.stage.store(Stage::session);
+    mark_group(plan);
     reset_signals();
     if ((result = raw_syscall(SYS_setsid)) < 0) return result;
     raw_syscall(SYS_umask, static_cast<long>(plan.umask));

@@ -30,6 +30,7 @@ struct ChildPlan {
     int* moved = nullptr;          // scratch, as many
     int source_count = 0;          // at least 3
     int terminal = -1;             // to control its session; below 0: none
+    int cgroup_fd = -1;            // the group it is born in, to be marked with its pid; below 0: none
     unsigned close_bound = 0;      // no descriptor is this high, for kernels without close_range
     ChildFile files[3];
     bool stderr_is_stdout = false;
@@ -37,6 +38,10 @@ struct ChildPlan {
     LaunchProgress* progress = nullptr;
     int error = 0;  // the child's answer: the errno of progress->stage
 };
+
+// The extended attribute of a tree's group that has the pid of its main, a long as it is in memory: from the
+// first moment of the main on.
+constexpr const char* k_main_mark = "user.procd.main";
 
 // What runs between clone3 and execve. argument: a ChildPlan. Never returns.
 void child_main(void* argument);

@@ -29,6 +29,12 @@ struct TreeMember {
     std::uint64_t start_time = 0;
 };
 
+// The main of a tree, looked for.
+struct FoundMain {
+    bool was_born = false;  // as far as anything tells
+    pid_t pid = 0;          // 0: it is gone
+};
+
 // Where a tree's processes are found, signalled and proved gone. Two kinds: a cgroup a tree (exact), and
 // subreaper + sweep (best effort, docs/containment.md says what can escape). Not thread-safe: the loop's
 // thread only, except open_group's descriptor, which the spawner uses.
@@ -76,9 +82,10 @@ class Containment {
     virtual void take_back(TreeId id, const TreeMain& main, const std::vector<TreeMember>& members) = 0;
     // Those who are known to be of a tree by more than where they live.
     virtual std::vector<TreeMember> known_members(TreeId id) const = 0;
-    // Who is the main of a tree that an earlier procd was starting: in its group the oldest that leads a
-    // session; without groups who leads one and has the tree's name in its environment. 0: nobody.
-    virtual pid_t find_main(TreeId id, uid_t uid) = 0;
+    // Who is the main of a tree that an earlier procd was starting: whom its group is marked with (where it
+    // cannot be, the oldest in it that leads a session); without groups who leads one and has the tree's name
+    // in its environment.
+    virtual FoundMain find_main(TreeId id, uid_t uid) = 0;
     // Whether the kernel's facts have a process in that tree (as far as there are any).
     virtual bool holds(TreeId id, pid_t pid, uid_t uid) = 0;
     // Where the next procd finds the trees, for left_trees(): the group of this instance; empty: nowhere.

@@ -69,11 +69,13 @@ bool signal_process(pid_t pid, std::uint64_t start, int signal, std::optional<ui
     return static_cast<bool>(send_signal(pidfd->get(), signal));
 }
 
-std::optional<Exit> reap(int pidfd) {
+namespace {
+
+std::optional<Exit> wait_for(int pidfd, int options) {
     siginfo_t info{};
     // WNOHANG always: a reactor makes the descriptor non-blocking, and then a waiting call is refused. It
     // also means that success may be "not yet", with si_pid 0.
-    while (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG) != 0) {
+    while (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG | options) != 0) {
         if (errno != EINTR) return std::nullopt;
     }
     if (info.si_pid == 0) return std::nullopt;
@@ -86,6 +88,16 @@ std::optional<Exit> reap(int pidfd) {
         exit.code = info.si_status;
     }
     return exit;
+}
+
+}  // namespace
+
+std::optional<Exit> peek_exit(int pidfd) {
+    return wait_for(pidfd, WNOWAIT);
+}
+
+std::optional<Exit> reap(int pidfd) {
+    return wait_for(pidfd, 0);
 }
 
 std::optional<Exit> recorded_exit(int pidfd) {

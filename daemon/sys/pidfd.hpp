@@ -28,7 +28,10 @@ struct Exit {
     int signal = 0;  // where signaled
     bool core = false;
 };
-// Reaps a child of this process. Empty: it still runs (or is not this process's child, or was reaped before).
+// How a child of this process ended, which stays a zombie. Empty: it still runs (or is not this process's
+// child, or was reaped before).
+std::optional<Exit> peek_exit(int pidfd);
+// The same, and it is reaped: from then on the kernel has forgotten it.
 std::optional<Exit> reap(int pidfd);
 // How a process ended that is another's child, or was reaped by another: from the pidfd itself, where the
 // kernel keeps it (6.15).

@@ -126,6 +126,7 @@ int prepare(const LaunchPlan& plan, LaunchProgress& progress, Prepared& prepared
     child.moved = prepared.moved.data();
     child.source_count = static_cast<int>(prepared.sources.size());
     child.terminal = plan.terminal;
+    child.cgroup_fd = plan.cgroup_fd;
     child.close_bound = highest_descriptor();
     child.progress = &progress;
     return 0;

@@ -63,15 +63,15 @@ std::vector<TreeMember> SubreaperContainment::known_members(TreeId id) const {
     return members;
 }
 
-pid_t SubreaperContainment::find_main(TreeId id, uid_t uid) {
+FoundMain SubreaperContainment::find_main(TreeId id, uid_t uid) {
     TreeMain user;
     user.uid = uid;
     for (const pid_t pid : all_pids()) {
         const auto stat = read_stat(pid);
         if (!stat || stat->is_dead() || stat->session != pid || pid == ::getpid()) continue;
-        if (tagged_tree(pid, socket_path_) == id && is_credible(pid, user)) return pid;
+        if (tagged_tree(pid, socket_path_) == id && is_credible(pid, user)) return {true, pid};
     }
-    return 0;
+    return {};
 }
 
 void SubreaperContainment::main_reaped(TreeId id) {

@@ -39,7 +39,7 @@ class SubreaperContainment : public Containment {
     void remove(TreeId id) override;
     void take_back(TreeId id, const TreeMain& main, const std::vector<TreeMember>& members) override;
     std::vector<TreeMember> known_members(TreeId id) const override;
-    pid_t find_main(TreeId id, uid_t uid) override;
+    FoundMain find_main(TreeId id, uid_t uid) override;
     bool holds(TreeId, pid_t, uid_t) override { return true; }
     Result<std::optional<TreeId>> tree_of(pid_t pid) override;
     std::vector<pid_t> strays() override;

@@ -32,6 +32,9 @@ TEST_CASE("a process is reaped once, by its pidfd, without waiting") {
     REQUIRE(send_signal(child.pidfd(), SIGKILL));
     CHECK(eventually([&] { return has_exited(child.pidfd()); }));
     CHECK(*pid_of(child.pidfd()) == child.pid());  // a zombie keeps it
+    REQUIRE(peek_exit(child.pidfd()));
+    CHECK(peek_exit(child.pidfd())->signal == SIGKILL);  // as often as one likes
+    CHECK_FALSE(recorded_exit(child.pidfd()));
     const auto exit = reap(child.pidfd());
     REQUIRE(exit);
     CHECK(exit->signaled);

@@ -286,6 +286,7 @@ void Runtime::thaw(state::Snapshot snapshot) {
         frozen.waits.push_back({std::move(wait), deadline});
     }
     core::Actions actions = api_.core().thaw(std::move(frozen), now());
+    journal_.begin(api_.core(), journal_header());
     thaw_children(snapshot);
     thaw_api(snapshot);
     for (const state::ConnectionText& text : snapshot.connections) thaw_connection(text);

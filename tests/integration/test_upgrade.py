@@ -226,6 +226,17 @@ class Nothing_happens(UpgradeTest):
             self.assertEqual(c.call('wait', processes=[identity])['processes'][0]['exitcode'], code)
 
 
+class AndThen(UpgradeTest):
+    def test_the_journal_goes_on(self):
+        self.upgrade()
+        it = self.client().spawn('/bin/sleep', '1000', owner='procd')
+        self.procd.process.kill()
+        self.procd.process.wait()
+        self.procd.warm = False
+        self.procd.start()
+        self.assertEqual(self.client().status(it['id'])['pid'], it['pid'])
+
+
 class Refused(UpgradeTest):
     """What cannot be leaves everything as it was, and says why."""
 

@@ -159,7 +159,7 @@ TEST_CASE("a procd on the same socket finds the trees of the one before, whoever
         auto next = make_containment("cgroup", next_config);
         REQUIRE(next);
         CHECK((*next)->left_trees() == std::vector<TreeId>{7});
-        CHECK((*next)->find_main(7, ::getuid()) == main.pid());
+        CHECK((*next)->find_main(7, ::getuid()).pid == main.pid());
         CHECK((*next)->holds(7, main.pid(), ::getuid()));
         CHECK_FALSE((*next)->holds(7, ::getpid(), ::getuid()));
         (*next)->take_back(7, {main.pid(), main.pidfd(), *start_time(main.pid()), ::getuid()}, {});

@@ -171,7 +171,7 @@ TEST_CASE("one byte that is wrong costs the line it is in, and no other") {
 
 TEST_CASE("garbage between the lines, before and behind them is left out") {
     const std::string garbage =
-        std::string("\0\n\n0123456789abcdef p1 {}\n", 27) + "{}\n" + std::string(5000, 'x') + "\n";
+        std::string("\0\n\n0123456789abcdef p1 {}\n", 26) + "{}\n" + std::string(5000, 'x') + "\n";
     const Journal journal = read_journal(garbage + whole_journal() + garbage);
     CHECK(journal.saved.processes.size() == 3);
     CHECK(journal.broken > 0);

@@ -195,8 +195,8 @@ void Children::refresh(core::ProcessId id) {
 
 void Children::main_ended(core::ProcessId id, Child& child, const core::Exit& exit) {
     containment_.main_reaped(id);
-    // Once its end is written down, and before anybody hears of it (what is sent goes out later): a procd that
-    // is killed in between leaves the code in the journal or with the zombie.
+    // Once its end is written down, and before anybody hears of it (what is sent goes out later): a procd
+    // that is killed in between leaves the code in the journal or with the zombie.
     struct Reap {
         std::unique_ptr<Readiness> pidfd;
         std::unordered_set<pid_t>& mains;

@@ -18,9 +18,10 @@
 namespace procd::loop {
 
 // A descriptor in the reactor. Owns it; a handler never runs after the end of its life, although asio may
-// have queued it before.
-// The reactor can be full (epoll_ctl: ENOSPC, ENOMEM). Then problem() says so, and the descriptor is looked
-// at every k_poll instead, for whom that is better than to do without.
+// have queued it before. Nor does it run for nothing: what asio has queued for a descriptor that was closed
+// it hands to the next one that it takes in, so each is looked at before its handler is called. The reactor
+// can be full (epoll_ctl: ENOSPC, ENOMEM). Then problem() says so, and the descriptor is looked at every
+// k_poll instead, for whom that is better than to do without.
 class Readiness {
   public:
     using Handler = std::function<void()>;
@@ -60,7 +61,9 @@ class Readiness {
         if (polled_) return look_later(kind, std::move(handler), k_poll);
         descriptor_.async_wait(
             kind, [this, alive = alive_, kind, handler = std::move(handler)](const asio::error_code& error) {
-                if (*alive && error != asio::error::operation_aborted) call(alive, kind, handler);
+                if (!*alive || error == asio::error::operation_aborted) return;
+                if (sys::is_ready(fd(), wanted(kind))) return call(alive, kind, handler);
+                guarded([&] { wait(kind, handler); });
             });
     }
     void on_readable(Handler handler) { wait(Kind::wait_read, std::move(handler)); }

@@ -63,7 +63,7 @@ class SubreaperContainment : public Containment {
     using Owners = std::unordered_map<pid_t, TreeId>;
 
     void sweep();
-    void remove_strangers(Processes& processes) const;
+    void remove_strangers(Processes& processes);
     void fresh_sweep_for(const Tree& tree);
     void attribute_known(const Processes& processes, Owners& owners) const;
     void attribute_by_session(const Processes& processes, Owners& owners) const;

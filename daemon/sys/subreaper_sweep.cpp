@@ -77,10 +77,11 @@ void SubreaperContainment::sweep() {
 
 // Who is nobody's of ours: neither below procd, nor below the main of a tree that was taken back, or one of
 // its members, nor in such a main's session (whose number is nobody else's while the main lives, or somebody
-// known is in it).
-void SubreaperContainment::remove_strangers(Processes& processes) const {
+// known is in it; after that, who is in it must name the tree in its environment, too).
+void SubreaperContainment::remove_strangers(Processes& processes) {
     std::unordered_set<pid_t> roots{::getpid()};
     std::unordered_set<pid_t> sessions;
+    std::unordered_map<pid_t, TreeId> left_sessions;
     const auto add = [&](pid_t pid, std::uint64_t start) {
         const auto process = processes.find(pid);
         if (process == processes.end() || process->second.start_time != start) return;
@@ -91,11 +92,20 @@ void SubreaperContainment::remove_strangers(Processes& processes) const {
         if (!tree.taken_back) continue;
         add(tree.main.pid, tree.main.start_time);
         for (const auto& [pid, start] : tree.members) add(pid, start);
+        if (tree.main.pid != 0 && processes.count(tree.main.pid) == 0) left_sessions[tree.main.pid] = id;
     }
+    const auto is_left = [&](const ProcessStat& process) {
+        const auto left = left_sessions.find(process.session);
+        if (left == left_sessions.end()) return false;
+        TreeId id = 0;
+        const bool is_tagged = is_tagged_for(process.pid, id) && id == left->second;
+        if (!is_tagged && !was_settled(process)) unsettled_ = true;
+        return is_tagged;
+    };
     std::vector<pid_t> strangers;
     for (const auto& [pid, process] : processes) {
         const bool ours = roots.count(pid) != 0 || sessions.count(process.session) != 0 ||
-                          descends_from(roots, process, processes);
+                          descends_from(roots, process, processes) || is_left(process);
         if (!ours) strangers.push_back(pid);
     }
     for (const pid_t pid : strangers) processes.erase(pid);

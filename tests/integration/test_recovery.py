@@ -162,6 +162,19 @@ class TakesBack(RecoveryTest):
         ended = self.client().call('wait', processes=[it['id']])['processes'][0]
         self.assertEqual(ended['exitcode'], 0)
 
+    def test_who_stayed_in_the_session_of_a_main_that_ended_meanwhile(self):
+        it = self.spawn('sleep 1000 & echo $! > %s; while [ ! -e %s ]; do sleep 0.02; done' % (self.path('left'), self.path('go')))
+        left = int(wait_for_file(self.path('left')))
+        main = self.watch(it)
+        self.procd.process.kill()
+        self.procd.process.wait()
+        self.touch('go')
+        main.await_end()
+        self.procd.warm = False
+        self.procd.start()
+        self.client().call('wait', processes=[it['id']])
+        self.assertFalse(lives(left))
+
     def test_a_grace_goes_on(self):
         it = self.spawn('trap "" TERM; echo ready; while :; do sleep 0.1; done', grace=1)
         wait_until(lambda: open(it['log']).read() == 'ready\n')

@@ -140,7 +140,7 @@ class Nothing_happens(UpgradeTest):
         """Half a request before, the other half after; requests sent meanwhile; an answer not read yet."""
         half, many, slow = self.client(), self.client(), self.client()
         half.send_raw('{"id": 1, "method": "hel')
-        for _ in range(200):
+        for _ in range(40):
             slow.request('rpc.discover', {})
         asked = self.client()
         upgrade = asked.request('upgrade', {})
@@ -151,7 +151,7 @@ class Nothing_happens(UpgradeTest):
         ids = [many.result(number)['id'] for number in numbers]
         self.assertEqual(len(set(ids)), 50)
         many.call('wait', processes=ids)
-        for number in range(200):
+        for number in range(40):
             slow.result(number + 1)
 
     def test_descriptors_that_are_held(self):

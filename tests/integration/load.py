@@ -285,11 +285,13 @@ class Worker(threading.Thread):
             self.model.fail(type(error).__name__, error)
             raise
 
-    def live(self):
-        self.lease = None
-        self.sessions = []
+    def join_procd(self):
         self.epoch = self.model.epoch_of(self.client.call('hello')['pid'])
         self.lease = Lease(self.epoch)
+        self.sessions = []
+
+    def live(self):
+        self.join_procd()
         try:
             while not self.over.is_set() and random.random() > 0.005:
                 self.step()
@@ -361,9 +363,12 @@ class Worker(threading.Thread):
 
     def rename(self):
         plan = self.model.some(lambda plan: not plan.closing)[0]
+        self.ask('rename', process=plan.id, name=self.renamed(plan))
+
+    def renamed(self, plan):
         name = f'{plan.key}-{random.randrange(1000)}'
         plan.names.add(name)
-        self.ask('rename', process=plan.id, name=name)
+        return name
 
     def close(self):
         plan = self.model.some(lambda plan: not plan.closing and plan.id in self.model.exits)[0]

@@ -8,6 +8,7 @@
 #include "daemon/state/messages.hpp"
 #include "daemon/state/records.hpp"
 #include "proto/json.hpp"
+#include "proto/text.hpp"
 
 namespace procd::state {
 namespace {
@@ -116,7 +117,7 @@ std::string header_line(const Header& header) {
 }
 
 std::string numbers_line(core::ProcessId next_id, core::SessionId next_session) {
-    return line(k_numbers_key, proto::dump(proto::encode(NumbersText{next_id, next_session})));
+    return line(k_numbers_key, proto::text_of(NumbersText{next_id, next_session}));
 }
 
 std::string key_of(core::ProcessId id) {

@@ -7,6 +7,7 @@
 
 #include "daemon/state/messages.hpp"
 #include "proto/json.hpp"
+#include "proto/text.hpp"
 
 namespace procd::state {
 namespace {
@@ -325,11 +326,11 @@ std::variant<Text, Unreadable> read(std::string_view json, const char* what) {
 }  // namespace
 
 std::string text_of(const core::Process& process) {
-    return proto::dump(proto::encode(process_text(process)));
+    return proto::text_of(process_text(process));
 }
 
 std::string text_of(const core::Owner& owner) {
-    return proto::dump(proto::encode(owner_record(owner)));
+    return proto::text_of(owner_record(owner));
 }
 
 std::variant<core::Process, Unreadable> process_from(std::string_view json) {

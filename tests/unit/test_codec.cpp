@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "proto/messages.hpp"
+#include "proto/text.hpp"
 #include "tests/unit/wire.hpp"
 
 using namespace procd::proto;
@@ -47,6 +48,17 @@ TEST_CASE("a message is written in the order of its fields, without those that a
           R"({"text":"t","inner":{"number":7,"flag":false},"list":[{"number":1}],"mode":"any"})");
     CHECK(decoded<Outer>(R"({"text":""})") == R"({"text":""})");
     CHECK(dump(encode(WithNulls{})) == R"({"a":null,"b":null})");
+}
+
+TEST_CASE("a message's text is the same without the tree of values") {
+    for (const char* text : {"", "plain", "\"\\", "\x1f\x7f\n", "\u00e9\u2028", "\xff", "a\xc3"}) {
+        const Outer message{text, Inner{-7, true}, std::vector<Inner>(2), WaitMode::any};
+        CHECK(text_of(message) == dump(encode(message)));
+    }
+    CHECK(text_of(Outer{}) == dump(encode(Outer{})));
+    CHECK(text_of(WithNulls{}) == dump(encode(WithNulls{})));
+    CHECK(text_of(WithNulls{std::numeric_limits<std::int64_t>::min(), "b"}) ==
+          R"({"a":-9223372036854775808,"b":"b"})");
 }
 
 TEST_CASE("null is absent for every optional member, and missing for every other") {

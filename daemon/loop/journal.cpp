@@ -29,15 +29,16 @@ Journal::~Journal() {
 }
 
 void Journal::begin(core::Supervisor& core, state::Header header) {
-    if (path_.empty()) return;
     core_ = &core;
     header_ = std::move(header);
+    if (path_.empty()) return;
     if (const auto written = write_all(); !written) failed(written.error());
 }
 
 void Journal::write() {
     if (!core_ || !core_->has_changes()) return;
     core::Changes changes = core_->take_changes();
+    if (path_.empty()) return;
     if (behind_) {
         merge(unwritten_, std::move(changes));
         return note_unwritten();

@@ -61,7 +61,7 @@ LAYERS = [
     layer("daemon/core/", "", "daemon/core/"),
     layer("daemon/sys/", "os libsystemd", "daemon/sys/ base/"),
     layer("daemon/api/", "nlohmann", "daemon/api/ daemon/core/ proto/"),
-    layer("daemon/state/", "nlohmann", "daemon/state/ daemon/core/ proto/"),
+    layer("daemon/state/", "nlohmann", "daemon/state/ daemon/core/ base/ proto/"),
     layer(
         "daemon/loop/",
         "asio spdlog fmt",

@@ -19,7 +19,6 @@ struct Children::Child {
     pid_t pid = 0;
     uid_t uid = 0;
     bool taken_back = false;              // another's child: its exit is not procd's to reap
-    bool stored = false;                  // the service manager has a copy of the pidfd
     bool unknown = false;                 // to the core: what is left of it is killed
     std::optional<core::Mono> seen_dead;  // and not reaped by whose it is
     std::unique_ptr<Readiness> tree;      // cgroup.events, while the tree is expected to become empty

@@ -113,9 +113,8 @@ void Children::store(core::ProcessId id) {
     later(io_, [this, alive = alive_, id] {
         if (!*alive) return;
         const auto found = children_.find(id);
-        if (found != children_.end() && found->second->pidfd && !found->second->stored)
-            found->second->stored = static_cast<bool>(
-                sys::store_descriptor(sys::stored_pidfd_name(id), found->second->pidfd->fd()));
+        if (found != children_.end() && found->second->pidfd)
+            (void)sys::store_descriptor(sys::stored_pidfd_name(id), found->second->pidfd->fd());
     });
 }
 

@@ -51,18 +51,17 @@ class Children {
     struct Remains {
         UniqueFd pidfd;
         UniqueFd log_pipe, log_stderr_pipe;    // read ends
-        std::vector<sys::TreeMember> members;  // sys::Containment::known_members
+        std::vector<sys::ProcessKey> members;  // sys::Containment::known_members
         bool own = false;                      // this process's own child: it became another program
     };
     bool take_back(const core::Process& process, Remains remains);
     // What take_back() of another program in this process needs, the numbers of what stays open.
     struct Holdings {
         int pidfd = -1, log_pipe = -1, log_stderr_pipe = -1;
-        std::vector<sys::TreeMember> members;
+        std::vector<sys::ProcessKey> members;
         bool own = false;
     };
     Holdings holdings(const core::Process& process);
-    sys::Spawner& spawner() { return *spawner_; }
     // How far a start had come that was under way.
     struct Birth {
         bool was_born = false;  // as far as anything tells
@@ -85,6 +84,9 @@ class Children {
     bool is_main(pid_t pid) const;
     // The pids of children that are cloned and not told as launched yet.
     std::vector<pid_t> launching() const;
+
+    // For who starts what is no managed process.
+    sys::Spawner& spawner() { return *spawner_; }
 
     struct Launching;  // launch_plan.hpp
 

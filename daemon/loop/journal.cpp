@@ -5,7 +5,6 @@
 
 #include "daemon/loop/guard.hpp"
 #include "daemon/loop/log.hpp"
-#include "daemon/state/records.hpp"
 
 namespace procd::loop {
 namespace {
@@ -65,21 +64,28 @@ void Journal::watch_place() {
     });
 }
 
+void Journal::take(sys::StateFile file) {
+    file_ = std::move(file);
+    watch_place();
+    compact_later();
+}
+
+void Journal::compact_later() {
+    compact_at_ = file_->size() * 2 + k_slack;
+}
+
 Result<void> Journal::write_all() {
     auto file = sys::StateFile::begin(path_, ".new");
     if (!file) return file.error();
     std::string text =
         state::header_line(header_) + state::numbers_line(core_->next_id(), core_->next_session());
     for (const auto& [key, owner] : core_->owners())
-        if (owner.constructions > 0) text += state::line(state::key_of(key), state::text_of(owner));
-    for (const auto& [id, process] : core_->processes())
-        text += state::line(state::key_of(id), state::text_of(process));
+        if (owner.constructions > 0) text += state::owner_line(owner);
+    for (const auto& [id, process] : core_->processes()) text += state::process_line(process);
     if (auto written = file->append(text); !written) return written;
     if (auto committed = file->commit(); !committed) return committed;
-    file_ = std::move(*file);
     ++files_;
-    watch_place();
-    compact_at_ = file_->size() * 2 + k_slack;
+    take(std::move(*file));
     (void)core_->take_changes();
     unwritten_ = {};
     return {};
@@ -90,13 +96,11 @@ std::string Journal::changes_text(const core::Changes& changes) const {
     if (changes.numbers) text += state::numbers_line(core_->next_id(), core_->next_session());
     for (const core::OwnerKey& key : changes.owners) {
         const core::Owner* owner = core_->find_owner(key);
-        text += owner ? state::line(state::key_of(key), state::text_of(*owner))
-                      : state::forgotten(state::key_of(key));
+        text += owner ? state::owner_line(*owner) : state::forgotten(state::key_of(key));
     }
     for (const core::ProcessId id : changes.processes) {
         const core::Process* process = core_->find(id);
-        text += process ? state::line(state::key_of(id), state::text_of(*process))
-                        : state::forgotten(state::key_of(id));
+        text += process ? state::process_line(*process) : state::forgotten(state::key_of(id));
     }
     return text;
 }
@@ -180,13 +184,8 @@ void Journal::compacted(Result<sys::StateFile> made, std::uint64_t end, std::uin
         return made->commit();
     };
     // The old one is as good; it is tried again when it has grown once more.
-    if (!finish()) {
-        compact_at_ = file_->size() * 2 + k_slack;
-        return;
-    }
-    file_ = std::move(*made);
-    watch_place();
-    compact_at_ = file_->size() * 2 + k_slack;
+    if (!finish()) return compact_later();
+    take(std::move(*made));
 }
 
 }  // namespace procd::loop

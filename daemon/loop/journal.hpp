@@ -31,6 +31,8 @@ class Journal {
 
   private:
     Result<void> write_all();
+    void take(sys::StateFile file);
+    void compact_later();
     void watch_place();
     std::string changes_text(const core::Changes& changes) const;
     void failed(const SysError& error);

@@ -40,7 +40,7 @@ Result<ChildLog> Logs::make(const core::Launch& action, sys::LogKind kind) {
     const core::LogSpec& spec = action.spec->log;
     const core::Identity& user = action.spec->identity;
     if (spec.via == core::LogVia::journal) return make_journal(action, kind);
-    sys::LogPipe pipe;
+    sys::PipeEnds pipe;
     if (spec.via == core::LogVia::pipe) {
         auto made = sys::make_log_pipe(user.uid, user.gid);
         if (!made) return made.error();
@@ -52,11 +52,15 @@ Result<ChildLog> Logs::make(const core::Launch& action, sys::LogKind kind) {
     log.child_end = std::move(pipe.write);
     log.file = std::make_shared<const UniqueFd>(std::move(file->fd));
     log.path = std::move(file->path);
-    log.kept =
-        keeper_.add(log.file, log.path, user.uid, user.gid,
-                    {spec.max.value_or(default_limits_.max), spec.keep.value_or(default_limits_.keep)});
+    keep(log, user.uid, user.gid, spec);
     if (pipe.read) log.pumped = pump_.add(std::move(pipe.read), log.file);
     return log;
+}
+
+void Logs::keep(ChildLog& log, uid_t uid, gid_t gid, const core::LogSpec& spec) {
+    log.kept =
+        keeper_.add(log.file, log.path, uid, gid,
+                    {spec.max.value_or(default_limits_.max), spec.keep.value_or(default_limits_.keep)});
 }
 
 std::optional<ChildLog> Logs::take_back(const std::string& path, core::UserId uid, const core::LogSpec& spec,
@@ -66,9 +70,7 @@ std::optional<ChildLog> Logs::take_back(const std::string& path, core::UserId ui
     ChildLog log;
     log.path = path;
     log.file = std::make_shared<const UniqueFd>(std::move(file->fd));
-    log.kept =
-        keeper_.add(log.file, path, file->uid, file->gid,
-                    {spec.max.value_or(default_limits_.max), spec.keep.value_or(default_limits_.keep)});
+    keep(log, file->uid, file->gid, spec);
     if (pipe) log.pumped = pump_.add(std::move(pipe), log.file);
     log.close();
     return log;

@@ -43,9 +43,8 @@ class Logs {
 
     // On a spawner thread, before the child is there.
     Result<ChildLog> make(const core::Launch& action, sys::LogKind kind);
-    // A log that an earlier procd made: it is held to its limits again. None: it is not there any more. What
-    // it came by a pipe ended with that procd.
-    // pipe: the read end of that, where it did not.
+    // A log that an earlier procd made: it is held to its limits again. None: it is not there any more.
+    // pipe: the read end of what it comes by, where that did not end with that procd.
     std::optional<ChildLog> take_back(const std::string& path, core::UserId uid, const core::LogSpec& spec,
                                       UniqueFd pipe);
     // For the time in which this process becomes another program: sys::LogPump::hold.
@@ -55,7 +54,7 @@ class Logs {
     // The log of a process that was being started when procd ended; none: it has none.
     std::optional<std::string> find(core::ProcessId id, const std::string& name, sys::LogKind kind,
                                     core::UserId uid) const {
-        return directory_.find_new(id, name, kind, uid);
+        return directory_.find_first(id, name, kind, uid);
     }
     // What is in its pipe by now is in the log when `drained` is called, on the loop.
     void drain(const ChildLog& log, std::function<void()> drained);
@@ -67,6 +66,8 @@ class Logs {
     static constexpr std::chrono::milliseconds k_hold{2000};
 
     Result<ChildLog> make_journal(const core::Launch& action, sys::LogKind kind);
+    // To its limits.
+    void keep(ChildLog& log, uid_t uid, gid_t gid, const core::LogSpec& spec);
 
     asio::io_context& io_;
     sys::LogDirectory directory_;

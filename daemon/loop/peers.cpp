@@ -47,9 +47,7 @@ core::Outcome<std::optional<api::Watched>> PidWatches::watch(UniqueFd pidfd) {
     const auto [known, is_new] = by_identity_.try_emplace(identity, next_);
     if (is_new) ++next_;
     const std::uint64_t number = known->second;
-    Entry& entry = entries_[number];
-    entry.identity = identity;
-    entry.watched = api::Watched{number, {*pid, stat->comm, stat->start_time}, *uid};
+    Entry& entry = enter(number, *stat, *uid);
     if (!entry.pidfd) {
         entry.pidfd = std::make_unique<Readiness>(io_, std::move(pidfd));
         if (const auto problem = entry.pidfd->problem()) {
@@ -61,6 +59,13 @@ core::Outcome<std::optional<api::Watched>> PidWatches::watch(UniqueFd pidfd) {
     return std::optional(entry.watched);
 }
 
+PidWatches::Entry& PidWatches::enter(std::uint64_t number, const sys::ProcessStat& stat, uid_t uid) {
+    Entry& entry = entries_[number];
+    entry.identity = {stat.pid, stat.start_time};
+    entry.watched = api::Watched{number, {stat.pid, stat.comm, stat.start_time}, uid};
+    return entry;
+}
+
 bool PidWatches::take_back(std::uint64_t number, const core::OwnerFacts& facts, bool owns) {
     next_ = std::max(next_, number + 1);
     const auto pid = static_cast<pid_t>(facts.pid);
@@ -69,11 +74,8 @@ bool PidWatches::take_back(std::uint64_t number, const core::OwnerFacts& facts, 
     const auto uid = sys::effective_uid_of(pid);
     if (!pidfd || !stat || !uid || stat->start_time != facts.start_time || sys::has_exited(pidfd->get()))
         return false;
-    const Identity identity{pid, stat->start_time};
-    by_identity_[identity] = number;
-    Entry& entry = entries_[number];
-    entry.identity = identity;
-    entry.watched = api::Watched{number, {pid, stat->comm, stat->start_time}, *uid};
+    Entry& entry = enter(number, *stat, *uid);
+    by_identity_[entry.identity] = number;
     if (!owns) return true;
     entry.pidfd = std::make_unique<Readiness>(io_, std::move(*pidfd));
     entry.pidfd->on_readable([this, number] { ended(number); });

@@ -13,6 +13,7 @@
 #include "daemon/api/host.hpp"
 #include "daemon/loop/readiness.hpp"
 #include "daemon/sys/peer.hpp"
+#include "daemon/sys/procfs.hpp"
 
 namespace procd::loop {
 
@@ -40,6 +41,7 @@ class PidWatches {
         api::Watched watched;
         std::unique_ptr<Readiness> pidfd;  // null: resting
     };
+    Entry& enter(std::uint64_t number, const sys::ProcessStat& stat, uid_t uid);
     void ended(std::uint64_t number);
 
     asio::io_context& io_;

@@ -25,12 +25,13 @@ void Runtime::inherit(Inheritance inheritance) {
     if (inheritance.journal) saved = std::move(inheritance.journal->saved);
     // An id is in use as long as somebody lives under it, whatever the journal knows.
     for (const core::ProcessId id : children_.left_trees()) saved.next_id = std::max(saved.next_id, id + 1);
-    for (const core::Process& process : saved.processes)
-        if (process.owner.kind == core::OwnerKind::connection)
-            next_connection_ = std::max(next_connection_, process.owner.number + 1);
-    for (const core::Owner& owner : saved.owners)
-        if (owner.key.kind == core::OwnerKind::connection)
-            next_connection_ = std::max(next_connection_, owner.key.number + 1);
+    // So is the number of a connection, as long as anything is said to be its.
+    const auto count_connection = [this](const core::OwnerKey& owner) {
+        if (owner.kind == core::OwnerKind::connection)
+            next_connection_ = std::max(next_connection_, owner.number + 1);
+    };
+    for (const core::Process& process : saved.processes) count_connection(process.owner);
+    for (const core::Owner& owner : saved.owners) count_connection(owner.key);
     // Pids and times of another boot say nothing of what lives now.
     if (!same_boot) {
         for (core::Process& process : saved.processes) process.start_time = 0;

@@ -172,7 +172,7 @@ std::string Runtime::snapshot_text(const api::UpgradeRequest& request, std::vect
                 signed_of(wait.connection),
                 wait.uid,
                 wait.ids,
-                wait.mode == core::WaitMode::any ? proto::WaitMode::any : proto::WaitMode::all,
+                wait.mode,
                 signed_of(wait.ended),
                 std::nullopt};
         if (deadline) text.deadline = deadline->time_since_epoch().count();
@@ -197,7 +197,7 @@ std::string Runtime::snapshot_text(const api::UpgradeRequest& request, std::vect
         child.log_pipe = keeper.some(holdings.log_pipe);
         child.log_stderr_pipe = keeper.some(holdings.log_stderr_pipe);
         child.adopted = if_true(!holdings.own);
-        for (const sys::TreeMember& member : holdings.members)
+        for (const sys::ProcessKey& member : holdings.members)
             child.members.push_back({member.pid, signed_of(member.start_time)});
     }
     snapshot.saved = std::move(frozen.saved);
@@ -279,7 +279,7 @@ void Runtime::thaw(state::Snapshot snapshot) {
                         unsigned_of(text.connection),
                         text.uid,
                         text.ids,
-                        text.mode == proto::WaitMode::any ? core::WaitMode::any : core::WaitMode::all,
+                        text.mode,
                         static_cast<std::size_t>(text.ended)};
         std::optional<core::Mono> deadline;
         if (text.deadline) deadline = core::Mono(core::Duration(*text.deadline));

@@ -1,13 +1,15 @@
 #include "daemon/state/journal_text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
 #include <utility>
 
+#include "base/fnv.hpp"
 #include "daemon/state/messages.hpp"
+#include "daemon/state/reading.hpp"
 #include "daemon/state/records.hpp"
-#include "proto/json.hpp"
 #include "proto/text.hpp"
 
 namespace procd::state {
@@ -17,16 +19,9 @@ constexpr std::string_view k_header_key = "journal";
 constexpr std::string_view k_numbers_key = "numbers";
 constexpr std::size_t k_digits = 16;
 
-std::uint64_t checksum(std::string_view text) {
-    std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
-    for (const char byte : text) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
-    return hash;
-}
-
 std::string checked(std::string_view content) {
     std::array<char, k_digits + 1> digits{};
-    std::snprintf(digits.data(), digits.size(), "%016llx",
-                  static_cast<unsigned long long>(checksum(content)));
+    std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(fnv1a(content)));
     std::string text(digits.data(), k_digits);
     text += ' ';
     text += content;
@@ -42,9 +37,9 @@ std::string wide(std::int64_t number) {
 }
 
 template <class Number>
-std::optional<Number> number_of(std::string_view text) {
+std::optional<Number> number_of(std::string_view text, int base = 10) {
     Number number{};
-    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
     if (error != std::errc() || stop != text.data() + text.size()) return std::nullopt;
     return number;
 }
@@ -70,19 +65,9 @@ struct NumbersText {
     }
 };
 
-template <class Text>
-std::optional<Text> read(std::string_view json) {
-    Text text;
-    try {
-        proto::decode(proto::Json::parse(json), text, proto::Path{}, proto::Unknown::ignore);
-    } catch (const std::exception&) {
-        return std::nullopt;
-    }
-    return text;
-}
-
 std::optional<Header> header_of(std::string_view json) {
-    const auto text = read<HeaderText>(json);
+    const auto read = read_text<HeaderText>(json, k_header_key);
+    const auto* text = std::get_if<HeaderText>(&read);
     if (!text) return std::nullopt;
     return Header{text->version,
                   text->readable_by,
@@ -90,6 +75,23 @@ std::optional<Header> header_of(std::string_view json) {
                   text->group,
                   number_of<core::ProcessId>(text->unwritten).value_or(0),
                   number_of<core::SessionId>(text->unwritten_session).value_or(0)};
+}
+
+// What the newest such line says; none, or one that cannot be read: as from the start.
+NumbersText numbers_of(const Lines& lines) {
+    const auto found = lines.by_key.find(k_numbers_key);
+    if (found == lines.by_key.end()) return {};
+    const auto read = read_text<NumbersText>(found->second.json, k_numbers_key);
+    const auto* numbers = std::get_if<NumbersText>(&read);
+    return numbers ? *numbers : NumbersText{};
+}
+
+// What a line says behind its checksum, without the newline. None: it is torn, or was never one.
+std::optional<std::string_view> checked_content(std::string_view line) {
+    if (line.size() <= k_digits + 2 || !line.ends_with('\n') || line[k_digits] != ' ') return std::nullopt;
+    const std::string_view content = line.substr(k_digits + 1, line.size() - k_digits - 2);
+    if (number_of<std::uint64_t>(line.substr(0, k_digits), 16) != fnv1a(content)) return std::nullopt;
+    return content;
 }
 
 void count_broken(Journal& journal, const Unreadable& problem) {
@@ -110,10 +112,17 @@ std::string forgotten(std::string_view key) {
 }
 
 std::string header_line(const Header& header) {
-    return line(
-        k_header_key,
-        proto::dump(proto::encode(HeaderText{header.version, header.readable_by, header.boot_id, header.group,
-                                             wide(header.unwritten), wide(header.unwritten_session)})));
+    return line(k_header_key,
+                proto::text_of(HeaderText{header.version, header.readable_by, header.boot_id, header.group,
+                                          wide(header.unwritten), wide(header.unwritten_session)}));
+}
+
+std::string process_line(const core::Process& process) {
+    return line(key_of(process.id), text_of(process));
+}
+
+std::string owner_line(const core::Owner& owner) {
+    return line(key_of(owner.key), text_of(owner));
 }
 
 std::string numbers_line(core::ProcessId next_id, core::SessionId next_session) {
@@ -135,26 +144,21 @@ Lines lines_of(std::string_view text) {
         const std::size_t end = text.find('\n');
         const std::string_view whole = text.substr(0, end == std::string_view::npos ? end : end + 1);
         text.remove_prefix(whole.size());
-        last_is_broken = true;
-        const bool ends = whole.ends_with('\n');
-        if (ends && whole.size() > k_digits + 2 && whole[k_digits] == ' ') {
-            const std::string_view content = whole.substr(k_digits + 1, whole.size() - k_digits - 2);
-            std::uint64_t sum = 0;
-            const auto [stop, error] = std::from_chars(whole.data(), whole.data() + k_digits, sum, 16);
-            if (error == std::errc() && stop == whole.data() + k_digits && sum == checksum(content)) {
-                last_is_broken = false;
-                const std::size_t space = content.find(' ');
-                const std::string_view key = content.substr(0, space);
-                if (key.starts_with('p'))
-                    lines.newest_id =
-                        std::max(lines.newest_id, number_of<core::ProcessId>(key.substr(1)).value_or(0));
-                if (space == std::string_view::npos)
-                    lines.by_key.erase(key);
-                else
-                    lines.by_key.insert_or_assign(key, Lines::Content{whole, content.substr(space + 1)});
-            }
+        const auto content = checked_content(whole);
+        last_is_broken = !content;
+        if (last_is_broken) {
+            ++lines.broken;
+            continue;
         }
-        if (last_is_broken) ++lines.broken;
+        const std::size_t space = content->find(' ');
+        const std::string_view key = content->substr(0, space);
+        if (key.starts_with('p'))
+            lines.newest_id =
+                std::max(lines.newest_id, number_of<core::ProcessId>(key.substr(1)).value_or(0));
+        if (space == std::string_view::npos)
+            lines.by_key.erase(key);
+        else
+            lines.by_key.insert_or_assign(key, Lines::Content{whole, content->substr(space + 1)});
     }
     lines.torn = lines.broken == 1 && last_is_broken;
     return lines;
@@ -166,9 +170,7 @@ std::string compacted(std::string_view text) {
     const auto header = lines.by_key.find(k_header_key);
     if (header != lines.by_key.end()) result += header->second.line;
     // What is forgotten leaves no line behind, and yet its id is not given out again.
-    NumbersText numbers;
-    if (const auto found = lines.by_key.find(k_numbers_key); found != lines.by_key.end())
-        numbers = read<NumbersText>(found->second.json).value_or(numbers);
+    const NumbersText numbers = numbers_of(lines);
     result += numbers_line(std::max(numbers.ids, lines.newest_id + 1), numbers.sessions);
     for (const auto& [key, content] : lines.by_key)
         if (key != k_header_key && key != k_numbers_key) result += content.line;
@@ -189,12 +191,9 @@ Journal read_journal(std::string_view text) {
         journal.header = header_of(found->second.json);
     if (journal.header && !is_readable(*journal.header)) return journal;
     core::Saved& saved = journal.saved;
-    saved.next_id = lines.newest_id + 1;
-    if (const auto found = lines.by_key.find(k_numbers_key); found != lines.by_key.end()) {
-        const NumbersText numbers = read<NumbersText>(found->second.json).value_or(NumbersText{});
-        saved.next_id = std::max(saved.next_id, numbers.ids);
-        saved.next_session = numbers.sessions;
-    }
+    const NumbersText numbers = numbers_of(lines);
+    saved.next_id = std::max(lines.newest_id + 1, numbers.ids);
+    saved.next_session = numbers.sessions;
     if (journal.header) {
         saved.next_id = std::max(saved.next_id, journal.header->unwritten + 1);
         saved.next_session = std::max(saved.next_session, journal.header->unwritten_session + 1);

@@ -33,6 +33,8 @@ struct Header {
 std::string line(std::string_view key, std::string_view json);
 std::string forgotten(std::string_view key);
 std::string header_line(const Header& header);
+std::string process_line(const core::Process& process);
+std::string owner_line(const core::Owner& owner);
 std::string numbers_line(core::ProcessId next_id, core::SessionId next_session);
 std::string key_of(core::ProcessId id);
 std::string key_of(const core::OwnerKey& owner);

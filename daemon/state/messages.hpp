@@ -38,6 +38,8 @@ struct EnumNames<core::Cause> : EnumNames<Cause> {};
 template <>
 struct EnumNames<core::LogVia> : EnumNames<LogVia> {};
 template <>
+struct EnumNames<core::WaitMode> : EnumNames<WaitMode> {};
+template <>
 struct EnumNames<state::StreamKind> {
     static constexpr std::array<std::string_view, 7> k_names{"null",       "log",  "stdout", "separate",
                                                              "descriptor", "file", "owners"};

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "daemon/state/messages.hpp"
-#include "proto/json.hpp"
+#include "daemon/state/reading.hpp"
 #include "proto/text.hpp"
 
 namespace procd::state {
@@ -311,18 +311,6 @@ OwnerRecord owner_record(const core::Owner& owner) {
     return text;
 }
 
-template <class Text>
-std::variant<Text, Unreadable> read(std::string_view json, const char* what) {
-    Text text;
-    try {
-        const proto::Json parsed = proto::Json::parse(json);
-        proto::decode(parsed, text, proto::Path{nullptr, what, std::nullopt}, proto::Unknown::ignore);
-    } catch (const std::exception& problem) {
-        return Unreadable{problem.what()};
-    }
-    return text;
-}
-
 }  // namespace
 
 std::string text_of(const core::Process& process) {
@@ -334,7 +322,7 @@ std::string text_of(const core::Owner& owner) {
 }
 
 std::variant<core::Process, Unreadable> process_from(std::string_view json) {
-    auto text = read<ProcessText>(json, "process");
+    auto text = read_text<ProcessText>(json, "process");
     if (auto* problem = std::get_if<Unreadable>(&text)) return std::move(*problem);
     core::Process process = process_of(std::get<ProcessText>(text));
     if (auto problem = contradiction(process)) return Unreadable{std::move(*problem)};
@@ -342,7 +330,7 @@ std::variant<core::Process, Unreadable> process_from(std::string_view json) {
 }
 
 std::variant<core::Owner, Unreadable> owner_from(std::string_view json) {
-    auto text = read<OwnerRecord>(json, "owner");
+    auto text = read_text<OwnerRecord>(json, "owner");
     if (auto* problem = std::get_if<Unreadable>(&text)) return std::move(*problem);
     const auto& record = std::get<OwnerRecord>(text);
     core::Owner owner;

@@ -1,11 +1,13 @@
 #include "daemon/state/snapshot.hpp"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "daemon/state/journal_text.hpp"
+#include "daemon/state/reading.hpp"
 #include "daemon/state/records.hpp"
-#include "proto/json.hpp"
+#include "proto/text.hpp"
 
 namespace procd::state {
 namespace {
@@ -32,30 +34,23 @@ std::string numbered(std::string_view prefix, std::size_t number) {
     return std::string(prefix) + std::string(12 - std::min<std::size_t>(12, digits.size()), '0') + digits;
 }
 
-template <class Text>
-void decode_into(std::string_view json, Text& out, std::string_view key) {
-    proto::decode(proto::Json::parse(json), out, proto::Path{nullptr, key, std::nullopt},
-                  proto::Unknown::ignore);
-}
-
 }  // namespace
 
 std::string text_of(const Snapshot& snapshot) {
     std::string text = header_line({}) + numbers_line(snapshot.saved.next_id, snapshot.saved.next_session);
-    text += line(k_instance_key, proto::dump(proto::encode(snapshot.instance)));
-    for (const core::Owner& owner : snapshot.saved.owners) text += line(key_of(owner.key), text_of(owner));
-    for (const core::Process& process : snapshot.saved.processes)
-        text += line(key_of(process.id), text_of(process));
+    text += line(k_instance_key, proto::text_of(snapshot.instance));
+    for (const core::Owner& owner : snapshot.saved.owners) text += owner_line(owner);
+    for (const core::Process& process : snapshot.saved.processes) text += process_line(process);
     for (const core::Process& process : snapshot.closed)
         text += line(std::string(k_closed) + std::to_string(process.id), text_of(process));
     for_each_list(snapshot, [&](std::string_view prefix, const auto& list) {
         for (std::size_t i = 0; i < list.size(); ++i)
-            text += line(numbered(prefix, i), proto::dump(proto::encode(list[i])));
+            text += line(numbered(prefix, i), proto::text_of(list[i]));
     });
     return text;
 }
 
-std::variant<Snapshot, std::string> snapshot_from(std::string_view text) try {
+std::variant<Snapshot, std::string> snapshot_from(std::string_view text) {
     Journal journal = read_journal(text);
     if (!journal.header) return "it is no state of procd's";
     if (!is_readable(*journal.header))
@@ -65,24 +60,30 @@ std::variant<Snapshot, std::string> snapshot_from(std::string_view text) try {
         return std::to_string(journal.broken) + " of its lines cannot be read: " + journal.why;
     Snapshot snapshot;
     snapshot.saved = std::move(journal.saved);
-    bool has_instance = false;
-    for (const auto& [key, content] : lines_of(text).by_key) {
-        if (key == k_instance_key) {
-            decode_into(content.json, snapshot.instance, key);
-            has_instance = true;
-        } else if (key.starts_with(k_closed)) {
-            auto process = process_from(content.json);
-            if (auto* problem = std::get_if<Unreadable>(&process)) return std::move(problem->why);
-            snapshot.closed.push_back(std::move(std::get<core::Process>(process)));
-        }
+    std::string problem = "it says nothing of the instance";
+    const auto take = [&](auto read, auto& out) {
+        if (auto* unreadable = std::get_if<Unreadable>(&read))
+            problem = std::move(unreadable->why);
+        else
+            out = std::move(std::get<0>(read));
+        return read.index() == 0;
+    };
+    const Lines lines = lines_of(text);
+    const auto instance = lines.by_key.find(k_instance_key);
+    if (instance == lines.by_key.end() ||
+        !take(read_text<InstanceText>(instance->second.json, k_instance_key), snapshot.instance))
+        return problem;
+    bool all = true;
+    for (const auto& [key, content] : lines.by_key) {
+        if (key.starts_with(k_closed))
+            all = all && take(process_from(content.json), snapshot.closed.emplace_back());
         for_each_list(snapshot, [&, key = key, &json = content.json](std::string_view prefix, auto& list) {
-            if (key.starts_with(prefix)) decode_into(json, list.emplace_back(), key);
+            using Text = typename std::remove_reference_t<decltype(list)>::value_type;
+            if (key.starts_with(prefix)) all = all && take(read_text<Text>(json, key), list.emplace_back());
         });
     }
-    if (!has_instance) return "it says nothing of the instance";
+    if (!all) return problem;
     return snapshot;
-} catch (const std::exception& problem) {
-    return problem.what();
 }
 
 }  // namespace procd::state

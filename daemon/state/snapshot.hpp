@@ -9,8 +9,8 @@
 
 #include "daemon/core/frozen.hpp"
 #include "daemon/core/types.hpp"
+#include "daemon/state/messages.hpp"
 #include "proto/codec.hpp"
-#include "proto/enums.hpp"
 #include "proto/types.hpp"
 
 // All that one program of procd hands to the next in the same process (upgrade): the journal's text, and a
@@ -128,7 +128,7 @@ struct WaitText {
     std::int64_t token = 0, connection = 0;
     std::uint32_t uid = 0;
     std::vector<std::int64_t> ids;
-    proto::WaitMode mode = proto::WaitMode::all;
+    core::WaitMode mode = core::WaitMode::all;
     std::int64_t ended = 0;
     std::optional<std::int64_t> deadline;
     static void fields(auto& self, auto&& field) {

@@ -14,14 +14,6 @@
 
 namespace procd::sys {
 
-// A process for as long as it lives: a pid alone may be used again.
-struct ProcessKey {
-    pid_t pid = 0;
-    std::uint64_t start_time = 0;
-
-    bool operator==(const ProcessKey&) const = default;
-};
-
 // Living and still the same process (a zombie is not living).
 bool is_alive(const ProcessKey& key);
 

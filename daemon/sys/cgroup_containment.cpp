@@ -308,21 +308,17 @@ std::vector<TreeId> CgroupContainment::left_trees() {
     return ids;
 }
 
-void CgroupContainment::take_back(TreeId id, const TreeMain& main, const std::vector<TreeMember>& members) {
+void CgroupContainment::take_back(TreeId id, const TreeMain& main, const std::vector<ProcessKey>& members) {
     auto place = left_.extract(id);
     // One that has no group here is what its main leads to.
     CgroupPlace found = place.empty() ? CgroupPlace{"/nowhere", "/nowhere"} : std::move(place.mapped());
-    Tree tree{std::move(found), main, main.pidfd < 0, {}};
-    for (const TreeMember& member : members) tree.escaped.push_back({member.pid, member.start_time});
-    trees_[id] = std::move(tree);
+    trees_[id] = Tree{std::move(found), main, main.pidfd < 0, members};
     if (main.pid != 0) by_main_[main.pid] = id;
 }
 
-std::vector<TreeMember> CgroupContainment::known_members(TreeId id) const {
-    std::vector<TreeMember> members;
-    if (const auto tree = trees_.find(id); tree != trees_.end())
-        for (const ProcessKey& key : tree->second.escaped) members.push_back({key.pid, key.start_time});
-    return members;
+std::vector<ProcessKey> CgroupContainment::known_members(TreeId id) const {
+    const auto tree = trees_.find(id);
+    return tree == trees_.end() ? std::vector<ProcessKey>() : tree->second.escaped;
 }
 
 FoundMain CgroupContainment::find_main(TreeId id, uid_t uid) {

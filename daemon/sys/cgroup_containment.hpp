@@ -35,8 +35,8 @@ class CgroupContainment : public Containment {
     UniqueFd empty_watch(TreeId id) override;
     void remove(TreeId id) override;
     std::vector<TreeId> left_trees() override;
-    void take_back(TreeId id, const TreeMain& main, const std::vector<TreeMember>& members) override;
-    std::vector<TreeMember> known_members(TreeId id) const override;
+    void take_back(TreeId id, const TreeMain& main, const std::vector<ProcessKey>& members) override;
+    std::vector<ProcessKey> known_members(TreeId id) const override;
     FoundMain find_main(TreeId id, uid_t uid) override;
     bool holds(TreeId id, pid_t pid, uid_t uid) override;
     std::string place() const override { return instance_.place.directory; }

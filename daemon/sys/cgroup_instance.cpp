@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/fnv.hpp"
 #include "daemon/sys/spawn.hpp"
 
 namespace procd::sys {
@@ -40,8 +41,7 @@ void remove_stale_instances(const CgroupPlace& base, const std::string& own) {
 
 // The same for every procd on the socket.
 std::string instance_name(const std::string& socket_path) {
-    std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
-    for (const char byte : socket_path) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+    const std::uint64_t hash = fnv1a(socket_path);
     std::array<char, 24> digits{};
     std::snprintf(digits.data(), digits.size(), "%08x", static_cast<unsigned>(hash ^ (hash >> 32)));
     return std::string("/procd-") + digits.data();

@@ -23,10 +23,12 @@ struct TreeMain {
     uid_t uid = 0;
 };
 
-// Somebody of a tree, for as long as it lives.
-struct TreeMember {
+// A process for as long as it lives: a pid alone may be used again.
+struct ProcessKey {
     pid_t pid = 0;
     std::uint64_t start_time = 0;
+
+    bool operator==(const ProcessKey&) const = default;
 };
 
 // The main of a tree, looked for.
@@ -79,9 +81,9 @@ class Containment {
     // Takes a tree back, as if it had been born here. main.pid 0: who was its main is not known; main.pidfd
     // -1: the main is gone.
     // members: known_members() of the program before, where this is the same process.
-    virtual void take_back(TreeId id, const TreeMain& main, const std::vector<TreeMember>& members) = 0;
+    virtual void take_back(TreeId id, const TreeMain& main, const std::vector<ProcessKey>& members) = 0;
     // Those who are known to be of a tree by more than where they live.
-    virtual std::vector<TreeMember> known_members(TreeId id) const = 0;
+    virtual std::vector<ProcessKey> known_members(TreeId id) const = 0;
     // Who is the main of a tree that an earlier procd was starting: whom its group is marked with (where it
     // cannot be, the oldest in it that leads a session); without groups who leads one and has the tree's name
     // in its environment.

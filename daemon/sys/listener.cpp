@@ -12,6 +12,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "daemon/sys/descriptors.hpp"
 #include "daemon/sys/users.hpp"
 
 namespace procd::sys {
@@ -84,13 +85,6 @@ std::string holder_of(int lock) {
     return pid.empty() ? "unknown" : pid;
 }
 
-bool same_file(int fd, const std::string& path) {
-    struct stat open {};
-    struct stat named {};
-    return ::fstat(fd, &open) == 0 && ::lstat(path.c_str(), &named) == 0 && open.st_dev == named.st_dev &&
-           open.st_ino == named.st_ino;
-}
-
 }  // namespace
 
 Result<void> Listener::take_lock() {
@@ -109,7 +103,7 @@ Result<void> Listener::take_lock() {
                             0};
         }
         // The former holder may have removed the file between our open and our lock.
-        if (!same_file(lock.get(), path)) continue;
+        if (!leads_to(path, lock.get())) continue;
         const std::string pid = std::to_string(::getpid()) + "\n";  // for people; never used for a decision
         if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), pid.data(), pid.size(), 0) < 0) {
             return SysError{"write", path, errno};
@@ -222,7 +216,7 @@ Result<void> Listener::rebind() {
     if (in_place()) return {};
     // The whole directory may have gone, and the lock file with it.
     if (auto made = make_directory(directory_of(config_.path), config_.make_parents); !made) return made;
-    if (!same_file(lock_.get(), config_.path + ".lock")) {
+    if (!leads_to(config_.path + ".lock", lock_.get())) {
         if (auto locked = take_lock(); !locked) return locked;
     }
     return bind();

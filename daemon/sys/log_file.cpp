@@ -85,14 +85,19 @@ bool LogDirectory::is_taken(const std::string& name) const {
     return ::fstatat(fd_.get(), log_index_path(name).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+std::string LogDirectory::name_of(std::int64_t id, const std::string& name, LogKind kind, uid_t uid,
+                                  int number) const {
+    return (per_user_ ? std::to_string(uid) + "/" : "") + group_name(id, name) +
+           (number == 0 ? "" : "." + std::to_string(number)) +
+           (kind == LogKind::errors ? ".err.log" : ".log");
+}
+
 Result<LogFile> LogDirectory::create(std::int64_t id, const std::string& name, LogKind kind, uid_t uid,
                                      gid_t gid) const {
     const std::string folder = per_user_ ? std::to_string(uid) : "";
-    const std::string stem = (per_user_ ? folder + "/" : "") + group_name(id, name);
-    const std::string suffix = kind == LogKind::errors ? ".err.log" : ".log";
     int made = 0;
     for (int n = 0; n < k_max_tries;) {
-        const std::string file = n == 0 ? stem + suffix : stem + "." + std::to_string(n) + suffix;
+        const std::string file = name_of(id, name, kind, uid, n);
         LogFile log{open_beneath(fd_.get(), file, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0600),
                     path_ + "/" + file, uid, gid};
         const int error = log.fd ? 0 : errno;
@@ -109,7 +114,7 @@ Result<LogFile> LogDirectory::create(std::int64_t id, const std::string& name, L
         if (const auto place = find(log.path)) ::unlinkat(place->folder.get(), place->name.c_str(), 0);
         if (!taken) return SysError{"chown", log.path, why};
     }
-    return SysError{"open", path_ + "/" + stem + suffix, EEXIST};
+    return SysError{"open", path_ + "/" + name_of(id, name, kind, uid, 0), EEXIST};
 }
 
 Result<LogFile> LogDirectory::reopen(const std::string& path, uid_t uid) const {
@@ -126,10 +131,9 @@ Result<LogFile> LogDirectory::reopen(const std::string& path, uid_t uid) const {
     return log;
 }
 
-std::optional<std::string> LogDirectory::find_new(std::int64_t id, const std::string& name, LogKind kind,
-                                                  uid_t uid) const {
-    const std::string path = path_ + "/" + (per_user_ ? std::to_string(uid) + "/" : "") +
-                             group_name(id, name) + (kind == LogKind::errors ? ".err.log" : ".log");
+std::optional<std::string> LogDirectory::find_first(std::int64_t id, const std::string& name, LogKind kind,
+                                                    uid_t uid) const {
+    const std::string path = path_ + "/" + name_of(id, name, kind, uid, 0);
     const auto there = reopen(path, uid);
     return there ? std::optional(path) : std::nullopt;
 }

@@ -48,8 +48,8 @@ class LogDirectory {
     // One that was made before, of that user's.
     Result<LogFile> reopen(const std::string& path, uid_t uid) const;
     // The path that create() would have chosen first, if something is there.
-    std::optional<std::string> find_new(std::int64_t id, const std::string& name, LogKind kind,
-                                        uid_t uid) const;
+    std::optional<std::string> find_first(std::int64_t id, const std::string& name, LogKind kind,
+                                          uid_t uid) const;
     // Where the log of this path is by now. ENOENT also for what is not below this directory.
     Result<LogPlace> find(const std::string& path) const;
     // Removes a log with its pieces and its index: the names only, whatever they lead to by now.
@@ -63,6 +63,8 @@ class LogDirectory {
     // The user's folder, or all of it where somebody tidied it away.
     Result<void> make_missing(const std::string& folder, uid_t uid, gid_t gid) const;
     bool is_taken(const std::string& name) const;
+    // Below the directory. number: of the try; 0: the first.
+    std::string name_of(std::int64_t id, const std::string& name, LogKind kind, uid_t uid, int number) const;
 
     std::string path_;
     UniqueFd fd_;

@@ -31,12 +31,9 @@ constexpr std::chrono::milliseconds k_without_memory{100};  // before a turn tha
 
 }  // namespace
 
-Result<LogPipe> make_log_pipe(uid_t uid, gid_t gid) {
-    std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return SysError{"make", "a pipe", errno};
-    LogPipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-    if (::fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK) != 0) return SysError{"set up", "a pipe", errno};
-    if (::geteuid() == 0 && ::fchown(pipe.write.get(), uid, gid) != 0)
+Result<PipeEnds> make_log_pipe(uid_t uid, gid_t gid) {
+    auto pipe = make_pipe();
+    if (pipe && ::geteuid() == 0 && ::fchown(pipe->write.get(), uid, gid) != 0)
         return SysError{"chown", "a pipe", errno};
     return pipe;
 }

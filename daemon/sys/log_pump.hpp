@@ -7,16 +7,14 @@
 
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
+#include "daemon/sys/descriptors.hpp"
 #include "daemon/sys/trimmed_log.hpp"
 
 namespace procd::sys {
 
-// The two ends of a pipe that a child writes its log to. It can open its end anew by name (/dev/stderr), as
-// the user that it is.
-struct LogPipe {
-    UniqueFd read, write;
-};
-Result<LogPipe> make_log_pipe(uid_t uid, gid_t gid);
+// A pipe that a child writes its log to. It can open its end anew by name (/dev/stderr), as the user that it
+// is.
+Result<PipeEnds> make_log_pipe(uid_t uid, gid_t gid);
 
 // Copies what children write to pipes to their logs, on a thread of its own. What the disk does not take is
 // dropped, and that is said once: a child must not hang because a disk is full.

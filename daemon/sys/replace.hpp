@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -24,13 +23,5 @@ SysError replace_program(const std::string& program, const std::vector<std::stri
 // is closed by close_others.
 void set_close_on_exec(int fd);
 void close_others(const std::vector<int>& kept);
-
-struct Pipe {
-    UniqueFd read, write;
-};
-// Close-on-exec; reading never waits.
-Result<Pipe> make_pipe();
-// What is there now, up to `most` bytes.
-std::string read_available(int fd, std::size_t most);
 
 }  // namespace procd::sys

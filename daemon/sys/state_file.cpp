@@ -8,37 +8,9 @@
 #include <unistd.h>
 #include <utility>
 
+#include "daemon/sys/descriptors.hpp"
+
 namespace procd::sys {
-namespace {
-
-Result<void> write_at(int fd, std::string_view text, std::uint64_t at, const std::string& path) {
-    while (!text.empty()) {
-        const ssize_t written = ::pwrite(fd, text.data(), text.size(), static_cast<off_t>(at));
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return SysError{"write", path, written < 0 ? errno : ENOSPC};
-        text.remove_prefix(static_cast<std::size_t>(written));
-        at += static_cast<std::uint64_t>(written);
-    }
-    return {};
-}
-
-Result<std::string> read_range(int fd, std::uint64_t from, std::uint64_t to, const std::string& path) {
-    std::string text(to - from, '\0');
-    std::size_t got = 0;
-    while (got < text.size()) {
-        const ssize_t more =
-            ::pread(fd, text.data() + got, text.size() - got, static_cast<off_t>(from + got));
-        if (more < 0 && errno == EINTR) continue;
-        if (more < 0) return SysError{"read", path, errno};
-        if (more == 0) break;
-        got += static_cast<std::size_t>(more);
-    }
-    text.resize(got);
-    return text;
-}
-
-}  // namespace
-
 Result<StateFile> StateFile::begin(std::string path, const std::string& suffix) {
     std::string name = path + suffix;
     if (::unlink(name.c_str()) != 0 && errno != ENOENT) return SysError{"unlink", name, errno};
@@ -65,10 +37,7 @@ Result<void> StateFile::commit() {
 }
 
 bool StateFile::in_place() const {
-    struct stat open {};
-    struct stat named {};
-    return ::fstat(fd_.get(), &open) == 0 && ::lstat(path_.c_str(), &named) == 0 &&
-           open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+    return leads_to(path_, fd_.get());
 }
 
 UniqueFd StateFile::watch() const {
@@ -79,13 +48,13 @@ UniqueFd StateFile::watch() const {
 }
 
 Result<std::string> StateFile::read(std::uint64_t from, std::uint64_t to) const {
-    return read_range(fd_.get(), from, to, path_);
+    return read_between(fd_.get(), from, to, path_);
 }
 
 Result<StateFile> StateFile::duplicate() const {
-    UniqueFd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
-    if (!copy) return SysError{"fcntl", path_, errno};
-    StateFile other(path_, begun_, std::move(copy));
+    auto copy = sys::duplicate(fd_.get());
+    if (!copy) return copy.error();
+    StateFile other(path_, begun_, std::move(*copy));
     other.size_ = size_;
     return other;
 }
@@ -98,7 +67,7 @@ Result<std::optional<std::string>> read_state_file(const std::string& path) {
     if (::fstat(fd.get(), &status) != 0) return SysError{"stat", path, errno};
     if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 022) != 0)
         return SysError{"use, as it is not procd's own,", path, EPERM};
-    auto text = read_range(fd.get(), 0, static_cast<std::uint64_t>(status.st_size), path);
+    auto text = read_between(fd.get(), 0, static_cast<std::uint64_t>(status.st_size), path);
     if (!text) return text.error();
     return std::optional(std::move(*text));
 }

@@ -47,17 +47,17 @@ void SubreaperContainment::born(TreeId id, const TreeMain& main) {
 }
 
 void SubreaperContainment::take_back(TreeId id, const TreeMain& main,
-                                     const std::vector<TreeMember>& members) {
+                                     const std::vector<ProcessKey>& members) {
     Tree& tree = trees_[id] = Tree{};
     tree.main = main;
     tree.reaped = main.pidfd < 0;
     tree.taken_back = true;
     tree.touched = sweeps_;
-    for (const TreeMember& member : members) tree.members[member.pid] = member.start_time;
+    for (const ProcessKey& member : members) tree.members[member.pid] = member.start_time;
 }
 
-std::vector<TreeMember> SubreaperContainment::known_members(TreeId id) const {
-    std::vector<TreeMember> members;
+std::vector<ProcessKey> SubreaperContainment::known_members(TreeId id) const {
+    std::vector<ProcessKey> members;
     if (const auto tree = trees_.find(id); tree != trees_.end())
         for (const auto& [pid, start] : tree->second.members) members.push_back({pid, start});
     return members;

@@ -37,8 +37,8 @@ class SubreaperContainment : public Containment {
     std::size_t count_rest(TreeId id) override;
     UniqueFd empty_watch(TreeId) override { return {}; }
     void remove(TreeId id) override;
-    void take_back(TreeId id, const TreeMain& main, const std::vector<TreeMember>& members) override;
-    std::vector<TreeMember> known_members(TreeId id) const override;
+    void take_back(TreeId id, const TreeMain& main, const std::vector<ProcessKey>& members) override;
+    std::vector<ProcessKey> known_members(TreeId id) const override;
     FoundMain find_main(TreeId id, uid_t uid) override;
     bool holds(TreeId, pid_t, uid_t) override { return true; }
     Result<std::optional<TreeId>> tree_of(pid_t pid) override;

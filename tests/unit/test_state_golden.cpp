@@ -100,7 +100,7 @@ Snapshot everything() {
                                     {{{"{}\n"}, descriptor}},
                                     true});
     snapshot.sessions.push_back({7, 2, 1000, "ci", descriptor, descriptor});
-    snapshot.waits.push_back({33, 2, 1000, {2, 3}, proto::WaitMode::any, 1, 99999});
+    snapshot.waits.push_back({33, 2, 1000, {2, 3}, core::WaitMode::any, 1, 99999});
     snapshot.deferred.push_back({33, 2, 1000, 256, "1", true, std::vector<std::int64_t>{2, 3}});
     snapshot.subscribers.push_back({2, 1000, true, 3, {7}});
     snapshot.events.push_back({678, 1000, "{}\n"});
@@ -127,7 +127,7 @@ TEST_CASE("a state of version 1 is one that this procd can go on from") {
     CHECK(snapshot.closed.size() == 1);
     CHECK(snapshot.instance.request == "\"id\"");
     CHECK(snapshot.connections.front().input.value == "{\"id\": 1, \xff");
-    CHECK(snapshot.waits.front().mode == proto::WaitMode::any);
+    CHECK(snapshot.waits.front().mode == core::WaitMode::any);
     CHECK(snapshot.descriptors.front().more.size() == 1);
 }
 

@@ -70,6 +70,8 @@ LAYERS = [
     layer("daemon/options.", "os nlohmann spdlog fmt CLI11 libsystemd", "daemon/ base/ proto/"),
     layer("daemon/main.", "os nlohmann spdlog fmt libsystemd", "daemon/ base/ proto/"),
     layer("daemon/start.", "os nlohmann spdlog fmt libsystemd", "daemon/ base/ proto/"),
+    layer("daemon/places.", "", "daemon/options.hpp daemon/places.hpp daemon/sys/"),
+    layer("daemon/handover.", "", "daemon/handover.hpp daemon/loop/log.hpp daemon/state/ daemon/sys/ base/"),
     layer("proto/", "nlohmann", "proto/"),
     layer("client/lib/", "os nlohmann", "client/lib/ base/ proto/"),
     layer("client/procctl/", "os nlohmann CLI11", "client/ base/ proto/"),
